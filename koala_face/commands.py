@@ -1,0 +1,99 @@
+"""What all commands share: flags made from one frozen dataclass, and how a command ends."""
+
+import argparse
+import dataclasses
+import logging
+import sys
+import types
+import typing
+
+from koala_face.errors import KoalaFaceError
+
+# Shells report a program ended by Ctrl-C as 128 + SIGINT.
+INTERRUPTED = 130
+
+
+def setting(default, help: str, choices=None, positional: bool = False):
+    """A field of a command's config: its default stands once, here; its flag is made from it.
+
+    Args:
+        default: the value without the flag; `dataclasses.MISSING` if it must be given.
+        help: the flag's help text.
+        choices: the values allowed, or None for any.
+        positional: take the values as arguments without a flag; the field is a tuple.
+    """
+    metadata = {"help": help, "choices": choices, "positional": positional}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def parse_config(config_class, argv=None, prog: str | None = None):
+    """Parse command-line flags into the frozen dataclass `config_class`.
+
+    `batch_size: int` becomes `--batch-size N`, a bool `--flag` and `--no-flag`, a tuple a
+    list separated by commas. The class's docstring opens the help.
+    """
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=config_class.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    hints = typing.get_type_hints(config_class)
+    for field in dataclasses.fields(config_class):
+        _add_flag(parser, field, hints[field.name])
+    return config_class(**vars(parser.parse_args(argv)))
+
+
+def flag_name(field_name: str) -> str:
+    """`batch_size` to `--batch-size`."""
+    return "--" + field_name.replace("_", "-")
+
+
+def run(main) -> None:
+    """End the process with `main`'s status; a user's error becomes one line, status 1."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        status = main()
+    except KoalaFaceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = INTERRUPTED
+    sys.exit(status or 0)
+
+
+def _add_flag(parser, field, hint) -> None:
+    required = field.default is dataclasses.MISSING
+    kind = _value_type(hint)
+    options = {"help": field.metadata["help"]}
+    if not required and field.default not in (None, (), False):
+        options["help"] += f" (default: {_as_text(field.default)})"
+    if field.metadata["positional"]:
+        parser.add_argument(field.name, nargs="+", metavar=field.name.upper(), **options)
+        return
+    if not required:
+        options["default"] = field.default
+    if kind is bool:
+        options["action"] = argparse.BooleanOptionalAction
+    elif kind is tuple:
+        options.update(type=_comma_separated, metavar="A,B")
+    else:
+        options.update(type=kind, choices=field.metadata["choices"])
+        if not options["choices"]:
+            options["metavar"] = {int: "N", float: "X"}.get(kind, "TEXT")
+    parser.add_argument(flag_name(field.name), dest=field.name, required=required, **options)
+
+
+def _value_type(hint):
+    """`int | None` to int, `tuple[str, ...]` to tuple."""
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        (hint,) = [part for part in typing.get_args(hint) if part is not type(None)]
+    return typing.get_origin(hint) or hint
+
+
+def _comma_separated(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(",") if part)
+
+
+def _as_text(value) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)

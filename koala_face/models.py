@@ -1,0 +1,143 @@
+"""The colorization network of Section II.D: encoder, fusion and decoder.
+
+The three tables stand below as the paper prints them, row by row, and the
+builders read them. Each hidden convolution is followed by batch normalization
+(Section II.F.1), after its activation as that section words it: "normalize the
+activations of the previous layer". The tanh output is not normalized.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+keras = tf.keras
+
+# The encoder halves its input three times (Section II.D.1): N/2^3 x M/2^3.
+REDUCTION = 8
+
+
+class Conv(NamedTuple):
+    """A row `Conv` of Tables I-III."""
+
+    filters: int
+    kernel: int
+    stride: int
+    activation: str
+
+
+class Upsampling(NamedTuple):
+    """A row `Upsamp` of Table III: twice the height and width, nearest neighbour."""
+
+    factor: int = 2
+
+
+# Table I, encoder.
+ENCODER = (
+    Conv(64, 3, 2, "relu"),
+    Conv(128, 3, 2, "relu"),
+    Conv(256, 3, 2, "relu"),
+    Conv(512, 3, 1, "relu"),
+    Conv(256, 3, 1, "relu"),
+)
+
+# Table II, fusion: the row `Fusion` is `fuse` below.
+FUSION = (Conv(256, 1, 1, "relu"),)
+
+# Table III, decoder.
+DECODER = (
+    Upsampling(),
+    Conv(128, 3, 1, "relu"),
+    Conv(64, 3, 1, "relu"),
+    Upsampling(),
+    Conv(32, 3, 1, "relu"),
+    Conv(16, 3, 1, "relu"),
+    Conv(2, 2, 1, "tanh"),
+    Upsampling(),
+)
+
+
+def build_colorizer(
+    embedding_dim: int = 2622, size: int = 256, momentum: float = 0.99
+) -> keras.Model:
+    """Build the network of Figure 1, without the descriptor itself.
+
+    The inputs are named `luminance`, (size, size, 1), L*/100 in 0-1, and
+    `embedding`, (embedding_dim,), the descriptor's vector. The output `ab` is
+    (size, size, 2), a*/128 and b*/128 in -1 to 1. All float32.
+
+    Args:
+        embedding_dim: length of the descriptor's vector; VGG-Face gives 2622.
+        size: height and width in pixels, a multiple of 8; the paper's is 256.
+        momentum: of the moving statistics of batch normalization; Keras's
+            default, on which the paper is silent.
+
+    Raises:
+        ValueError: for a size that the encoder cannot halve three times.
+    """
+    if size <= 0 or size % REDUCTION:
+        raise ValueError(
+            f"Expected a size that is a positive multiple of {REDUCTION}, because the encoder "
+            "halves the portrait three times and the decoder doubles it three times. "
+            f"Received: size={size}. Try size={max(REDUCTION, round(size / 8) * REDUCTION)}."
+        )
+    if embedding_dim <= 0:
+        raise ValueError(f"Expected a positive embedding_dim. Received: {embedding_dim}.")
+    luminance = keras.Input((size, size, 1), name="luminance")
+    embedding = keras.Input((embedding_dim,), name="embedding")
+    features = encode(luminance, momentum)
+    features = fuse(features, embedding, momentum)
+    ab = decode(features, momentum)
+    return keras.Model([luminance, embedding], ab, name="koala_face")
+
+
+def encode(luminance, momentum: float = 0.99):
+    """Table I: (N, N, 1) luminance to (N/8, N/8, 256) local features."""
+    return apply_rows(luminance, ENCODER, "encoder", momentum)
+
+
+def fuse(features, embedding, momentum: float = 0.99):
+    """Table II: repeat the embedding at each of the (N/8)^2 positions and convolve.
+
+    (N/8, N/8, 256) features and a (D,) embedding make a volume of
+    (N/8, N/8, 256 + D), reduced to (N/8, N/8, 256).
+    """
+    height, width = features.shape[1], features.shape[2]
+    dim = embedding.shape[-1]
+    repeated = keras.layers.RepeatVector(height * width, name="fusion_repeat")(embedding)
+    repeated = keras.layers.Reshape((height, width, dim), name="fusion_reshape")(repeated)
+    volume = keras.layers.Concatenate(name="fusion")([features, repeated])
+    return apply_rows(volume, FUSION, "fusion", momentum)
+
+
+def decode(features, momentum: float = 0.99):
+    """Table III: (N/8, N/8, 256) fused features to (N, N, 2) ab."""
+    return apply_rows(features, DECODER, "decoder", momentum, output_name="ab")
+
+
+def apply_rows(x, rows, part: str, momentum: float, output_name: str | None = None):
+    """Apply a table's rows in order; layers are named `part_conv1`, `part_norm1`, ...
+
+    `output_name` names the last row's layer. Rows of one kind count from 1.
+    """
+    convolutions = upsamplings = 0
+    for row in rows:
+        last = output_name if row is rows[-1] else None
+        if isinstance(row, Upsampling):
+            upsamplings += 1
+            name = last or f"{part}_upsampling{upsamplings}"
+            x = keras.layers.UpSampling2D(row.factor, interpolation="nearest", name=name)(x)
+            continue
+        convolutions += 1
+        x = keras.layers.Conv2D(
+            row.filters,
+            row.kernel,
+            strides=row.stride,
+            padding="same",
+            activation=row.activation,
+            name=last or f"{part}_conv{convolutions}",
+        )(x)
+        if row.activation != "tanh":
+            x = keras.layers.BatchNormalization(
+                momentum=momentum, name=f"{part}_norm{convolutions}"
+            )(x)
+    return x
