@@ -40,7 +40,8 @@ def parse_config(config_class, argv=None, prog: str | None = None):
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):
         _add_flag(parser, field, hints[field.name])
-    return config_class(**vars(parser.parse_args(argv)))
+    values = vars(parser.parse_args(argv))
+    return config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
 def flag_name(field_name: str) -> str:

@@ -1,0 +1,49 @@
+"""What all tests share: quiet imports, fixed seeds, a folder with two real portraits."""
+
+import os
+import warnings
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+with warnings.catch_warnings():
+    # TensorFlow 2.10's own imports use aliases that NumPy 1.24 deprecated.
+    warnings.simplefilter("ignore")
+    import tensorflow as tf
+
+    tf.keras.Model  # noqa: B018  tf.keras is loaded at its first use
+
+import numpy as np
+import pytest
+import skimage.data
+from matplotlib import cbook
+from PIL import Image
+
+
+@pytest.fixture(autouse=True)
+def _seeds():
+    np.random.seed(0)
+    tf.random.set_seed(0)
+
+
+@pytest.fixture(scope="session")
+def astronaut():
+    """Eileen Collins, (512, 512, 3) uint8; the portrait that scikit-image carries."""
+    return skimage.data.astronaut()
+
+
+@pytest.fixture(scope="session")
+def grace_hopper():
+    """Grace Hopper, (600, 512, 3) uint8; the portrait that matplotlib carries."""
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        return np.asarray(Image.open(file).convert("RGB"))
+
+
+@pytest.fixture(scope="session")
+def portrait_folder(tmp_path_factory, astronaut, grace_hopper):
+    """A folder with both portraits, one of them in a subfolder; do not write into it."""
+    folder = tmp_path_factory.mktemp("portraits")
+    (folder / "nasa").mkdir()
+    Image.fromarray(astronaut).save(folder / "nasa" / "astronaut.png")
+    Image.fromarray(grace_hopper).save(folder / "grace_hopper.jpg", quality=95)
+    return folder

@@ -1,0 +1,119 @@
+"""The network against numbers transcribed again from Tables I-III."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from koala_face import models
+
+# Layer -> (output height, width, channels), parameters; 256x256 input, 2622-d embedding.
+# Counted by hand: (kernel area x channels in + 1) x filters.
+CONVOLUTIONS = {
+    "encoder_conv1": ((128, 128, 64), 640),
+    "encoder_conv2": ((64, 64, 128), 73_856),
+    "encoder_conv3": ((32, 32, 256), 295_168),
+    "encoder_conv4": ((32, 32, 512), 1_180_160),
+    "encoder_conv5": ((32, 32, 256), 1_179_904),
+    "fusion_conv1": ((32, 32, 256), 737_024),
+    "decoder_conv1": ((64, 64, 128), 295_040),
+    "decoder_conv2": ((64, 64, 64), 73_792),
+    "decoder_conv3": ((128, 128, 32), 18_464),
+    "decoder_conv4": ((128, 128, 16), 4_624),
+    "decoder_conv5": ((128, 128, 2), 130),
+}
+OTHERS = {
+    "fusion": (32, 32, 2878),
+    "decoder_upsampling1": (64, 64, 256),
+    "decoder_upsampling2": (128, 128, 64),
+    "ab": (256, 256, 2),
+}
+
+
+@pytest.fixture(scope="module")
+def colorizer():
+    return models.build_colorizer()
+
+
+def test_convolutions_have_the_tables_shapes_and_parameters(colorizer):
+    convolutions = [
+        layer for layer in colorizer.layers if isinstance(layer, tf.keras.layers.Conv2D)
+    ]
+    assert [layer.name for layer in convolutions] == list(CONVOLUTIONS)
+    for layer in convolutions:
+        shape, parameters = CONVOLUTIONS[layer.name]
+        assert tuple(layer.output.shape[1:]) == shape
+        assert layer.count_params() == parameters
+
+
+def test_fusion_and_upsampling_have_the_tables_shapes(colorizer):
+    for name, shape in OTHERS.items():
+        assert tuple(colorizer.get_layer(name).output.shape[1:]) == shape
+
+
+@pytest.mark.parametrize(
+    ("embedding_dim", "parameters"), [(2622, 3_865_650), (1000, 3_450_418), (512, 3_325_490)]
+)
+def test_whole_model_has_the_expected_parameters(embedding_dim, parameters):
+    assert models.build_colorizer(embedding_dim).count_params() == parameters
+
+
+def test_strides_and_activations_follow_the_tables(colorizer):
+    convolutions = [colorizer.get_layer(name) for name in CONVOLUTIONS]
+    assert [layer.strides[0] for layer in convolutions] == [2, 2, 2] + [1] * 8
+    assert [layer.kernel_size[0] for layer in convolutions] == [3] * 5 + [1] + [3] * 4 + [2]
+    names = [layer.activation.__name__ for layer in convolutions]
+    assert names == ["relu"] * 10 + ["tanh"]
+
+
+def test_hidden_convolutions_are_normalized_after_their_activation(colorizer):
+    layers = list(colorizer.layers)
+    for name in list(CONVOLUTIONS)[:-1]:
+        normalization = colorizer.get_layer(name.replace("conv", "norm"))
+        assert normalization.input is colorizer.get_layer(name).output
+    normalizations = [
+        layer for layer in layers if isinstance(layer, tf.keras.layers.BatchNormalization)
+    ]
+    assert len(normalizations) == 10
+    assert layers[-1].name == "ab"
+    assert layers[-2].name == "decoder_conv5"
+
+
+def test_fusion_repeats_the_embedding_at_every_position():
+    model = models.build_colorizer(embedding_dim=5, size=16)
+    volume = tf.keras.Model(model.inputs, model.get_layer("fusion").output)
+    embedding = np.array([[1, 2, 3, 4, 5]], "float32")
+    fused = volume([np.ones((1, 16, 16, 1), "float32"), embedding]).numpy()
+    assert fused.shape == (1, 2, 2, 256 + 5)
+    for row in range(2):
+        for column in range(2):
+            np.testing.assert_array_equal(fused[0, row, column, 256:], embedding[0])
+
+
+def test_upsampling_is_nearest_and_output_is_bounded():
+    model = models.build_colorizer(embedding_dim=3, size=16)
+    rng = np.random.default_rng(0)
+    ab = model([rng.random((2, 16, 16, 1), "float32"), rng.random((2, 3), "float32")]).numpy()
+    assert ab.shape == (2, 16, 16, 2)
+    assert np.abs(ab).max() <= 1.0
+    np.testing.assert_array_equal(ab[:, ::2, ::2], ab[:, 1::2, 1::2])
+
+
+def test_inputs_are_named_and_ordered(colorizer):
+    assert [tensor.name.split(":")[0] for tensor in colorizer.inputs] == ["luminance", "embedding"]
+
+
+@pytest.mark.parametrize("size", [0, -8, 100, 255])
+def test_a_size_that_is_no_multiple_of_8_is_refused(size):
+    with pytest.raises(ValueError, match=f"multiple of 8.*Received: size={size}"):
+        models.build_colorizer(size=size)
+
+
+def test_an_empty_embedding_is_refused():
+    with pytest.raises(ValueError, match="positive embedding_dim"):
+        models.build_colorizer(embedding_dim=0)
+
+
+def test_weights_do_not_depend_on_the_size():
+    small, large = models.build_colorizer(8, size=16), models.build_colorizer(8, size=64)
+    large.set_weights(small.get_weights())
+    assert large.count_params() == small.count_params()
