@@ -1,0 +1,153 @@
+"""The paper's Figures 2 to 5, drawn with matplotlib.
+
+Each `..._figure` gives a `matplotlib.figure.Figure`, which a notebook shows and
+`save_figure` writes. No window is opened and no global state is touched, so that
+training can draw while somebody else plots. Widths fit a printed page. Where
+colour codes something it is Okabe & Ito's, told apart by all kinds of colour
+vision, and line style or fill says the same.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# Okabe & Ito (2008), "Color Universal Design".
+BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+BLACK = "#000000"
+GRAY = "#BBBBBB"
+
+PAGE_WIDTH = 7.0  # inches: an A4 page without its margins
+RESOLUTION = 150  # dots per inch
+CHANNELS = ("Red", "Green", "Blue")
+LEVELS = 256  # of an 8-bit channel
+LEVELS_PER_BIN = 4
+
+
+class Picture(NamedTuple):
+    """A picture and the text below it: uint8 RGB (H, W, 3) or gray (H, W)."""
+
+    pixels: np.ndarray
+    caption: str = ""
+
+
+class Distribution(NamedTuple):
+    """A row of Figure 4: pixels per level, (3, 256) counts, of the colored and the true."""
+
+    name: str
+    colored: np.ndarray
+    true: np.ndarray
+
+
+def draw_loss(history, path) -> Path:
+    """Draw Figure 2 into an image file; see `loss_figure`."""
+    return save_figure(loss_figure(history), path)
+
+
+def save_figure(figure: Figure, path) -> Path:
+    """Write a figure; the ending of `path` (.png, .pdf, .svg) chooses the format."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=RESOLUTION)
+    return path
+
+
+def loss_figure(history) -> Figure:
+    """Figure 2: the loss of each epoch.
+
+    Args:
+        history: one mapping per epoch with `epoch`, `loss` and, if there was a validation,
+            `val_loss`; numbers or their texts. A missing, empty or NaN value is left out.
+    """
+    figure = Figure(figsize=(PAGE_WIDTH, 0.55 * PAGE_WIDTH), layout="constrained")
+    axes = figure.add_subplot()
+    lines = (
+        ("loss", "training", BLUE, "-", "o"),
+        ("val_loss", "validation", VERMILLION, "--", "s"),
+    )
+    for key, name, color, style, marker in lines:
+        losses = [_as_number(row.get(key)) for row in history]
+        if np.all(np.isnan(losses)):
+            continue
+        epochs = [_as_number(row["epoch"]) for row in history]
+        axes.plot(epochs, losses, style, color=color, marker=marker, markersize=4, label=name)
+    axes.set(xlabel="epoch", ylabel="loss", title="Loss per epoch (MSE of a*/128 and b*/128)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend(frameon=False)
+    return figure
+
+
+def pictures_figure(rows, columns, row_names, title: str = "") -> Figure:
+    """Figures 3 and 5: one row per portrait, its pictures side by side, captions below.
+
+    Args:
+        rows: for each portrait a list of `Picture`, one for each column.
+        columns: the columns' titles ("gray", "colored", "true", or the descriptors).
+        row_names: the text left of each row: which portrait, by which rule.
+        title: above the figure.
+    """
+    cell = PAGE_WIDTH / (len(columns) + 0.2)
+    caption_lines = max(picture.caption.count("\n") + 1 for row in rows for picture in row)
+    height = len(rows) * (cell + 0.16 * caption_lines) + 0.7
+    figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
+    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    for pictures, name, axes_row in zip(rows, row_names, grid, strict=True):
+        axes_row[0].set_ylabel(name, fontsize=9)
+        for picture, axes in zip(pictures, axes_row, strict=True):
+            axes.imshow(picture.pixels, cmap="gray", vmin=0, vmax=LEVELS - 1)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+            axes.set_xlabel(picture.caption, fontsize=8)
+    for axes, column in zip(grid[0], columns, strict=True):
+        axes.set_title(column, fontsize=10)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def distribution_figure(distributions) -> Figure:
+    """Figure 4: how often each level of R, G and B occurs, colored over true.
+
+    Args:
+        distributions: the rows, `Distribution`s; `count_levels` counts one picture's.
+    """
+    height = 2.1 * len(distributions) + 0.6
+    figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
+    grid = figure.subplots(len(distributions), 3, squeeze=False, sharex=True, sharey="row")
+    edges = np.arange(0, LEVELS + 1, LEVELS_PER_BIN)
+    for distribution, axes_row in zip(distributions, grid, strict=True):
+        colored, true = _bin(distribution.colored), _bin(distribution.true)
+        for channel, axes in enumerate(axes_row):
+            axes.stairs(true[channel], edges, fill=True, color=GRAY, label="true")
+            axes.stairs(colored[channel], edges, color=VERMILLION, linewidth=1.4, label="colored")
+            axes.set_xlim(0, LEVELS - 1)
+            axes.set_xticks([0, 64, 128, 192, 255])
+            axes.tick_params(labelsize=8)
+        axes_row[0].set_ylabel(f"{distribution.name}\nshare of pixels, %", fontsize=9)
+    for axes, channel in zip(grid[0], CHANNELS, strict=True):
+        axes.set_title(f"{channel} channel", fontsize=10)
+    for axes in grid[-1]:
+        axes.set_xlabel("level", fontsize=9)
+    grid[0][-1].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def count_levels(rgb) -> np.ndarray:
+    """Pixels per level of each channel: uint8 (..., 3) to (3, 256) int64."""
+    channels = np.moveaxis(np.asarray(rgb), -1, 0)
+    return np.stack([np.bincount(channel.ravel(), minlength=LEVELS) for channel in channels])
+
+
+def _bin(counts) -> np.ndarray:
+    """(3, 256) counts to the share of pixels in each bin, in %."""
+    binned = np.asarray(counts).reshape(3, -1, LEVELS_PER_BIN).sum(axis=-1)
+    return 100 * binned / binned.sum(axis=-1, keepdims=True)
+
+
+def _as_number(value) -> float:
+    return float("nan") if value in (None, "") else float(value)

@@ -1,0 +1,96 @@
+"""Figures: what is drawn, read back from matplotlib's own objects and from the file."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from koala_face import figures
+
+HISTORY = [
+    {"epoch": 1, "loss": 0.4, "val_loss": 0.5},
+    {"epoch": 2, "loss": 0.3, "val_loss": float("nan")},
+    {"epoch": 3, "loss": 0.2, "val_loss": 0.3},
+]
+
+
+def picture(color, caption=""):
+    return figures.Picture(np.full((8, 8, 3), color, np.uint8), caption)
+
+
+def test_loss_of_each_epoch():
+    training, validation = figures.loss_figure(HISTORY).axes[0].lines
+    assert training.get_xydata().tolist() == [[1, 0.4], [2, 0.3], [3, 0.2]]
+    assert validation.get_ydata()[[0, 2]].tolist() == [0.5, 0.3]
+    assert np.isnan(validation.get_ydata()[1])
+    assert training.get_linestyle() != validation.get_linestyle()
+
+
+@pytest.mark.parametrize("absent", [None, "", float("nan"), "nan"])
+def test_loss_without_validation(absent):
+    history = [{**row, "val_loss": absent} for row in HISTORY]
+    (axes,) = figures.loss_figure(history).axes
+    assert [line.get_label() for line in axes.lines] == ["training"]
+    without_key = [{"epoch": row["epoch"], "loss": row["loss"]} for row in HISTORY]
+    assert len(figures.loss_figure(without_key).axes[0].lines) == 1
+
+
+@pytest.mark.parametrize("history", [[], HISTORY[:1]])
+def test_loss_of_a_run_that_has_just_begun(history, tmp_path):
+    path = figures.draw_loss(history, tmp_path / "run" / "loss.png")
+    with Image.open(path) as image:
+        assert image.width == figures.PAGE_WIDTH * figures.RESOLUTION
+
+
+def test_no_global_figure_is_left_open():
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    assert isinstance(figures.loss_figure(HISTORY), Figure)
+    assert plt.get_fignums() == before
+
+
+def test_a_row_per_portrait_and_a_column_per_descriptor(tmp_path):
+    rows = [
+        [picture(10, "M 0.0"), picture((255, 0, 0), "M 85.5\nMSE 3")],
+        [picture(20), figures.Picture(np.full((8, 8), 99, np.uint8))],
+    ]
+    figure = figures.pictures_figure(rows, ["gray", "colored"], ["first", "worst"])
+    assert [axes.get_title() for axes in figure.axes] == ["gray", "colored", "", ""]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["first", "", "worst", ""]
+    assert figure.axes[1].get_xlabel() == "M 85.5\nMSE 3"
+    assert np.array_equal(figure.axes[1].images[0].get_array(), rows[0][1].pixels)
+    with Image.open(figures.save_figure(figure, tmp_path / "figure3.png")) as image:
+        colors = {color for _, color in image.convert("RGB").getcolors(2**24)}
+    # Red is shown as red, and a gray picture at its own level, not stretched.
+    assert {(255, 0, 0), (99, 99, 99), (10, 10, 10)} <= colors
+
+
+def test_rows_without_a_name_are_an_error():
+    with pytest.raises(ValueError):
+        figures.pictures_figure([[picture(0)]], ["gray"], [])
+
+
+def test_levels_are_counted_by_channel():
+    rgb = np.array([[[255, 0, 7], [255, 1, 7]]], np.uint8)
+    counts = figures.count_levels(rgb)
+    assert counts.shape == (3, 256)
+    assert counts.sum() == 6
+    assert (counts[0, 255], counts[1, 0], counts[1, 1], counts[2, 7]) == (2, 1, 1, 2)
+
+
+def test_distributions_overlay_colored_and_true():
+    colored = figures.count_levels(np.full((4, 4, 3), (255, 0, 100), np.uint8))
+    half = np.array([[[0, 0, 0], [255, 255, 255]]], np.uint8)
+    row = figures.Distribution("all", colored, figures.count_levels(half))
+    figure = figures.distribution_figure([row])
+    assert [axes.get_title() for axes in figure.axes] == [
+        "Red channel",
+        "Green channel",
+        "Blue channel",
+    ]
+    for axes, bin_of_colored in zip(figure.axes, (63, 0, 25), strict=True):
+        true_steps, colored_steps = [patch.get_data().values for patch in axes.patches]
+        assert true_steps[[0, 63]].tolist() == [50, 50]
+        assert colored_steps[bin_of_colored] == 100
+        assert colored_steps.sum() == 100
