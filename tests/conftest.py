@@ -15,9 +15,9 @@ with warnings.catch_warnings():
 
 import numpy as np
 import pytest
-import skimage.data
-from matplotlib import cbook
 from PIL import Image
+
+from koala_face import sample_portraits
 
 
 @pytest.fixture(autouse=True)
@@ -29,14 +29,13 @@ def _seeds():
 @pytest.fixture(scope="session")
 def astronaut():
     """Eileen Collins, (512, 512, 3) uint8; the portrait that scikit-image carries."""
-    return skimage.data.astronaut()
+    return sample_portraits.astronaut()
 
 
 @pytest.fixture(scope="session")
 def grace_hopper():
     """Grace Hopper, (600, 512, 3) uint8; the portrait that matplotlib carries."""
-    with cbook.get_sample_data("grace_hopper.jpg") as file:
-        return np.asarray(Image.open(file).convert("RGB"))
+    return sample_portraits.grace_hopper()
 
 
 @pytest.fixture(scope="session")
