@@ -13,7 +13,7 @@ from koala_face.errors import KoalaFaceError
 INTERRUPTED = 130
 
 
-def setting(default, help: str, choices=None, positional: bool = False):
+def setting(default, help: str, choices=None, positional: bool = False, short: str | None = None):
     """A field of a command's config: its default stands once, here; its flag is made from it.
 
     Args:
@@ -21,8 +21,9 @@ def setting(default, help: str, choices=None, positional: bool = False):
         help: the flag's help text.
         choices: the values allowed, or None for any.
         positional: take the values as arguments without a flag; the field is a tuple.
+        short: a second, short name of the flag, such as `-o`.
     """
-    metadata = {"help": help, "choices": choices, "positional": positional}
+    metadata = {"help": help, "choices": choices, "positional": positional, "short": short}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -30,7 +31,8 @@ def parse_config(config_class, argv=None, prog: str | None = None):
     """Parse command-line flags into the frozen dataclass `config_class`.
 
     `batch_size: int` becomes `--batch-size N`, a bool `--flag` and `--no-flag`, a tuple a
-    list separated by commas. The class's docstring opens the help.
+    list separated by commas, which a repeated flag makes longer. The class's docstring opens
+    the help.
     """
     parser = argparse.ArgumentParser(
         prog=prog,
@@ -77,12 +79,22 @@ def _add_flag(parser, field, hint) -> None:
     if kind is bool:
         options["action"] = argparse.BooleanOptionalAction
     elif kind is tuple:
-        options.update(type=_comma_separated, metavar="A,B")
+        options.update(action=_Gather, type=_comma_separated, metavar="A,B")
     else:
         options.update(type=kind, choices=field.metadata["choices"])
         if not options["choices"]:
             options["metavar"] = {int: "N", float: "X"}.get(kind, "TEXT")
-    parser.add_argument(flag_name(field.name), dest=field.name, required=required, **options)
+    names = [name for name in (field.metadata["short"], flag_name(field.name)) if name]
+    parser.add_argument(*names, dest=field.name, required=required, **options)
+
+
+class _Gather(argparse.Action):
+    """Join the values of a flag that stands more than once; the first replaces the default."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        before = getattr(namespace, self.dest)
+        given = () if before is self.default else before
+        setattr(namespace, self.dest, (*given, *values))
 
 
 def _value_type(hint):

@@ -28,6 +28,22 @@ def test_flags_set_the_fields():
     assert parse_config(Config, argv) == Config("rye", 3, 1.5, True, ("a", "b"))
 
 
+def test_a_repeated_list_grows():
+    argv = "--toppings a,b --toppings c".split()
+    assert parse_config(Config, argv).toppings == ("a", "b", "c")
+
+
+def test_a_short_name():
+    @dataclasses.dataclass(frozen=True)
+    class Short:
+        """Bake."""
+
+        output: str = setting("here", "folder", short="-o")
+
+    assert parse_config(Short, ["-o", "there"]).output == "there"
+    assert parse_config(Short, ["--output", "there"]).output == "there"
+
+
 def test_a_bool_has_its_negative():
     assert parse_config(Config, ["--no-frosting"]).frosting is False
 
