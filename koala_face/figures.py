@@ -7,12 +7,16 @@ colour codes something it is Okabe & Ito's, told apart by all kinds of colour
 vision, and line style or fill says the same.
 """
 
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from koala_face import color
+from koala_face.metrics import colorfulness, mean_squared_error
 
 # Okabe & Ito (2008), "Color Universal Design".
 BLUE = "#0072B2"
@@ -22,6 +26,7 @@ GRAY = "#BBBBBB"
 
 PAGE_WIDTH = 7.0  # inches: an A4 page without its margins
 RESOLUTION = 150  # dots per inch
+LETTERS_PER_INCH = 11  # of a column's title
 CHANNELS = ("Red", "Green", "Blue")
 LEVELS = 256  # of an 8-bit channel
 LEVELS_PER_BIN = 4
@@ -47,6 +52,11 @@ def draw_loss(history, path) -> Path:
     return save_figure(loss_figure(history), path)
 
 
+def draw_colorizations(true, colored, path) -> Path:
+    """Draw Figure 3 into an image file; see `colorization_figure`."""
+    return save_figure(colorization_figure(true, colored), path)
+
+
 def save_figure(figure: Figure, path) -> Path:
     """Write a figure; the ending of `path` (.png, .pdf, .svg) chooses the format."""
     path = Path(path)
@@ -68,12 +78,12 @@ def loss_figure(history) -> Figure:
         ("loss", "training", BLUE, "-", "o"),
         ("val_loss", "validation", VERMILLION, "--", "s"),
     )
-    for key, name, color, style, marker in lines:
+    for key, name, ink, style, marker in lines:
         losses = [_as_number(row.get(key)) for row in history]
         if np.all(np.isnan(losses)):
             continue
         epochs = [_as_number(row["epoch"]) for row in history]
-        axes.plot(epochs, losses, style, color=color, marker=marker, markersize=4, label=name)
+        axes.plot(epochs, losses, style, color=ink, marker=marker, markersize=4, label=name)
     axes.set(xlabel="epoch", ylabel="loss", title="Loss per epoch (MSE of a*/128 and b*/128)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
@@ -83,8 +93,32 @@ def loss_figure(history) -> Figure:
     return figure
 
 
+def colorization_figure(true, colored, row_names=None, title: str = "") -> Figure:
+    """Figure 3: gray, colored and true in a row, with M (and the MSE) below each.
+
+    Args:
+        true: the portraits, uint8 (H, W, 3) each; their sizes may differ.
+        colored: their colorizations, uint8 of the same shapes.
+        row_names: the text left of each row.
+        title: above the figure.
+    """
+    columns = ("gray", "colored", "true")
+    rows = [comparison_row(one, [other]) for one, other in zip(true, colored, strict=True)]
+    return pictures_figure(rows, columns, row_names or [""] * len(rows), title)
+
+
+def comparison_row(true, colored) -> list[Picture]:
+    """A row of Figures 3 and 5: gray, each of the colorizations of one portrait, true."""
+    gray = np.asarray(color.to_uint8(color.rgb_to_gray(true)))
+    pictures = [Picture(gray, "M 0.0"), Picture(true, f"M {colorfulness(true):.1f}")]
+    for rgb in colored:
+        caption = f"M {colorfulness(rgb):.1f}\nMSE {mean_squared_error(rgb, true):.0f}"
+        pictures.insert(-1, Picture(rgb, caption))
+    return pictures
+
+
 def pictures_figure(rows, columns, row_names, title: str = "") -> Figure:
-    """Figures 3 and 5: one row per portrait, its pictures side by side, captions below.
+    """One row per portrait, its pictures side by side, captions below.
 
     Args:
         rows: for each portrait a list of `Picture`, one for each column.
@@ -94,7 +128,7 @@ def pictures_figure(rows, columns, row_names, title: str = "") -> Figure:
     """
     cell = PAGE_WIDTH / (len(columns) + 0.2)
     caption_lines = max(picture.caption.count("\n") + 1 for row in rows for picture in row)
-    height = len(rows) * (cell + 0.16 * caption_lines) + 0.7
+    height = len(rows) * (cell + 0.15 * caption_lines) + 0.7
     figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for pictures, name, axes_row in zip(rows, row_names, grid, strict=True):
@@ -105,7 +139,7 @@ def pictures_figure(rows, columns, row_names, title: str = "") -> Figure:
             axes.spines[:].set_visible(False)
             axes.set_xlabel(picture.caption, fontsize=8)
     for axes, column in zip(grid[0], columns, strict=True):
-        axes.set_title(column, fontsize=10)
+        axes.set_title(textwrap.fill(column, int(cell * LETTERS_PER_INCH)), fontsize=10)
     figure.suptitle(title, fontsize=11)
     return figure
 

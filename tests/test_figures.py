@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import skimage.color
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -64,6 +65,27 @@ def test_a_row_per_portrait_and_a_column_per_descriptor(tmp_path):
         colors = {color for _, color in image.convert("RGB").getcolors(2**24)}
     # Red is shown as red, and a gray picture at its own level, not stretched.
     assert {(255, 0, 0), (99, 99, 99), (10, 10, 10)} <= colors
+
+
+def test_gray_colored_and_true_side_by_side(astronaut, grace_hopper):
+    true = [astronaut, grace_hopper]
+    red = [np.full_like(picture, (255, 0, 0)) for picture in true]
+    axes = figures.colorization_figure(true, red, ["Eileen", "Grace"]).axes
+    gray = axes[0].images[0].get_array()
+    lightness = skimage.color.rgb2lab(skimage.color.gray2rgb(gray))[..., 0]
+    ramp = np.arange(256, dtype=np.uint8).reshape(1, 256)
+    half_a_level = np.diff(skimage.color.rgb2lab(skimage.color.gray2rgb(ramp))[0, :, 0]).max() / 2
+    assert np.abs(lightness - skimage.color.rgb2lab(astronaut)[..., 0]).max() < half_a_level + 0.01
+    # A pure red has M = 0.3 * 127.5 * sqrt(5).
+    assert axes[1].get_xlabel().startswith("M 85.5\nMSE ")
+    assert np.array_equal(axes[5].images[0].get_array(), grace_hopper)
+    assert [ax.get_ylabel() for ax in axes] == ["Eileen", "", "", "Grace", "", ""]
+
+
+def test_a_file_of_colorizations(astronaut, tmp_path):
+    path = figures.draw_colorizations([astronaut], [astronaut], tmp_path / "figure.png")
+    with Image.open(path) as image:
+        assert image.width > image.height
 
 
 def test_rows_without_a_name_are_an_error():
