@@ -77,9 +77,18 @@ def keep_description(exif: Image.Exif) -> bytes:
         for tag in list(exif):
             if tag not in DESCRIPTIVE_TAGS:
                 del exif[tag]
+        for folder in (exif, exif.get_ifd(IFD.Exif), exif.get_ifd(IFD.GPSInfo)):
+            _keep_accents(folder)
         return exif.tobytes() if len(exif) else b""
     except Exception:  # broken EXIF must not cost the photograph
         return b""
+
+
+def _keep_accents(folder) -> None:
+    """Texts beyond ASCII as bytes: Pillow reads them as Latin-1 but writes "?" for them."""
+    for tag, value in list(folder.items()):
+        if isinstance(value, str) and not value.isascii():
+            folder[tag] = value.encode("latin-1", "replace")
 
 
 def clean_dpi(dpi) -> tuple[float, float] | None:

@@ -76,7 +76,7 @@ def read_rgb(path, shortest: int | None = None) -> np.ndarray:
     if rgb.ndim == 2:
         rgb = np.stack([rgb] * 3, axis=-1)
     if photograph.alpha is not None:
-        rgb = _over_white(rgb, as_eight_bit(photograph.alpha))
+        rgb = over_white(rgb, as_eight_bit(photograph.alpha))
     factor = min(rgb.shape[:2]) // shortest if shortest else 1
     if factor > 1:
         rgb = np.asarray(Image.fromarray(rgb).reduce(factor))
@@ -113,10 +113,11 @@ def as_eight_bit(pixels) -> np.ndarray:
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _over_white(rgb, alpha) -> np.ndarray:
-    weight = alpha[..., None].astype(np.uint16)
-    mixed = rgb * weight + (255 * (255 - weight)).astype(np.uint16)
-    return ((mixed.astype(np.uint32) + 127) // 255).astype(np.uint8)
+def over_white(rgb, alpha) -> np.ndarray:
+    """Lay gray or RGB pixels over white by their 8-bit alpha; all uint8."""
+    weight = alpha.astype(np.uint32)
+    weight = weight if rgb.ndim == 2 else weight[..., None]
+    return ((rgb * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
 
 
 def _raise_unreadable(error: OSError):
