@@ -1,0 +1,60 @@
+"""`python -m koala_face.embed`: compute a folder's embeddings, and nothing else (Section II.C)."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+from koala_face.backbones import BACKBONE_NAMES, Backbone, find_backbone, locate_weights
+from koala_face.commands import parse_config, run, setting
+from koala_face.photographs import find_photographs
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbedConfig:
+    """Compute each portrait's vector from a descriptor into an HDF5 file.
+
+    Vectors that the file holds already are kept: a stopped run goes on where it was.
+    """
+
+    data: str = setting("data/helen/train", "folder of portraits, searched recursively")
+    backbone: str = setting("vggface", "descriptor", choices=BACKBONE_NAMES)  # II.C
+    layer: str | None = setting(None, "layer of the descriptor, such as fc7 of vggface")
+    weights: str | None = setting(None, "weights file of the descriptor")
+    output: str | None = setting(None, "the HDF5 file (default: the one in --cache)")
+    cache: str = setting("data/cache", "folder where training looks for embeddings")
+    strict: bool = setting(False, "stop at unreadable photographs instead of leaving them out")
+    batch_size: int = setting(32, "portraits that enter the network at once")  # our choice
+
+
+def embed(config: EmbedConfig) -> Path | None:
+    """Embed the folder of `config`; gives the file, None for the descriptor `none`."""
+    backbone = find_backbone(config.backbone, config.layer)
+    # Both before TensorFlow loads: what is missing shows at once.
+    find_photographs(config.data)
+    locate_weights(backbone, config.weights)
+    if backbone.weights is None:
+        log.info("The descriptor none gives zeros: nothing to compute, no file to write.")
+        return None
+    from koala_face.data import embedding_file
+    from koala_face.embeddings import embed_folder
+
+    file = Path(config.output or embedding_file(config.cache, config.data, backbone))
+    embedded = embed_folder(
+        config.data, backbone, file, config.weights, config.batch_size, config.strict
+    )
+    log.info("%d vectors of %s are in %s", len(embedded.paths), describe(backbone), file)
+    return file
+
+
+def describe(backbone: Backbone) -> str:
+    return f"{backbone.name} ({backbone.layer}, {backbone.embedding_dim} values)"
+
+
+def main(argv=None) -> None:
+    embed(parse_config(EmbedConfig, argv, prog="python -m koala_face.embed"))
+
+
+if __name__ == "__main__":
+    run(main)
