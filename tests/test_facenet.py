@@ -1,0 +1,114 @@
+"""FaceNet as a Keras model against its own frozen graph, run by TensorFlow."""
+
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from koala_face import backbones
+from koala_face.backbones import frozen_graph
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return backbones.find_backbone("facenet")
+
+
+@pytest.fixture(scope="module")
+def graph_path(backbone):
+    return backbones.locate_weights(backbone)
+
+
+@pytest.fixture(scope="module")
+def descriptor(backbone, graph_path):
+    return backbones.build_descriptor(backbone, graph_path)
+
+
+@pytest.fixture(scope="module")
+def portraits(astronaut, grace_hopper):
+    """(2, 160, 160, 3) float32, RGB in 0-255, in colour: an exchanged channel would show."""
+    pictures = [Image.fromarray(pixels).resize((160, 160)) for pixels in (astronaut, grace_hopper)]
+    return np.stack([np.asarray(picture, "float32") for picture in pictures])
+
+
+@pytest.fixture(scope="module")
+def frozen(graph_path):
+    """The package's graph as TensorFlow runs it: its batch is fixed at 1."""
+    graph = tf.compat.v1.GraphDef()
+    graph.ParseFromString(graph_path.read_bytes())
+
+    def run(pixels):
+        return tf.compat.v1.import_graph_def(graph, {"input:0": pixels}, ["embeddings:0"])[0]
+
+    return tf.compat.v1.wrap_function(run, [tf.TensorSpec((1, 160, 160, 3))])
+
+
+def test_same_vectors_as_the_frozen_graph(descriptor, frozen, portraits):
+    vectors = descriptor.predict(portraits, verbose=0)
+    standardized = (portraits - 127.5) / 128.0
+    expected = np.concatenate([frozen(tf.constant(pixels[None])) for pixels in standardized])
+    np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-5)
+    # Two people: the comparison above is not one of constants.
+    assert np.dot(expected[0], expected[1]) < 0.7
+
+
+def test_vectors_have_length_one(descriptor, portraits):
+    vectors = descriptor.predict(portraits, verbose=0)
+    assert vectors.shape == (2, 512)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+def test_it_is_frozen_and_of_standard_layers(descriptor):
+    assert not descriptor.trainable_weights
+    for layer in descriptor.layers:
+        assert isinstance(layer, getattr(tf.keras.layers, layer.__class__.__name__))
+
+
+def test_it_stands_whole_inside_another_model(descriptor, portraits):
+    gray = tf.keras.Input((160, 160, 1))
+    three = tf.keras.layers.Concatenate()([gray, gray, gray])
+    model = tf.keras.Model(gray, descriptor(three))
+    pixels = portraits[:, :, :, :1]
+    expected = descriptor.predict(np.repeat(pixels, 3, axis=-1), verbose=0)
+    np.testing.assert_allclose(model.predict(pixels, verbose=0), expected, rtol=0, atol=1e-6)
+
+
+def test_a_truncated_graph_is_refused(tmp_path, backbone, graph_path):
+    path = tmp_path / "graph_final.pb"
+    path.write_bytes(graph_path.read_bytes()[:1_000_000])
+    with pytest.raises(backbones.WeightsError, match="graph_final.pb"):
+        backbones.build_descriptor(backbone, path)
+
+
+def test_a_graph_that_lacks_its_end_is_refused(tmp_path, backbone, graph_path):
+    """A graph cut between two of its nodes is still a graph."""
+    graph = tf.compat.v1.GraphDef()
+    graph.ParseFromString(graph_path.read_bytes())
+    del graph.node[-60:]
+    path = tmp_path / "graph_final.pb"
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(backbones.WeightsError, match=r"Expected .*Received: .*graph_final\.pb"):
+        backbones.build_descriptor(backbone, path)
+
+
+def test_a_graph_of_another_network_is_refused(tmp_path, backbone):
+    """One convolution too many, by name: nothing is silently left over."""
+    node = tf.compat.v1.NodeDef(name="InceptionResnetV1/Extra/weights", op="Const")
+    node.attr["dtype"].type = tf.float32.as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(np.zeros((1, 1, 2, 2), "float32")))
+    path = tmp_path / "other.pb"
+    path.write_bytes(tf.compat.v1.GraphDef(node=[node]).SerializeToString())
+    assert set(frozen_graph.read_constants(path)) == {"Extra/weights"}
+    with pytest.raises(backbones.WeightsError, match="Received"):
+        backbones.build_descriptor(backbone, path)
+
+
+def test_a_file_of_its_own_elsewhere_is_found(tmp_path, backbone, graph_path):
+    """By --weights, as a file and as the folder that holds it."""
+    path = tmp_path / "graph_final.pb"
+    shutil.copy(graph_path, path)
+    assert backbones.locate_weights(backbone, path) == path
+    assert backbones.locate_weights(backbone, str(tmp_path)) == path

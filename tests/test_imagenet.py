@@ -1,0 +1,63 @@
+"""Inception-ResNet-v2 and VGG19 against keras_applications 1.0.8, run on Keras 2."""
+
+import importlib.util
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from published_networks import run_authority
+
+from koala_face import backbones
+
+# keras.io/api/applications, "Parameters": 55.9M and 143.7M; exactly, by `summary()` in the
+# documentation of each. Ours holds 12 more, the preprocessing.
+PARAMETERS = {"inception_resnet_v2": 55_873_736, "vgg19": 143_667_240}
+
+
+@pytest.fixture(scope="module", params=["vgg19", "inception_resnet_v2"])
+def network(request, tmp_path_factory, astronaut):
+    """Its name, what keras_applications gives, and ours with the weights that it saved."""
+    if importlib.util.find_spec("keras_applications") is None:
+        pytest.skip("keras_applications is not installed: pip install keras-applications==1.0.8")
+    folder = tmp_path_factory.mktemp(request.param)
+    backbone = backbones.find_backbone(request.param)
+    authority = run_authority(request.param, folder, astronaut, backbone.input_size)
+    yield request.param, authority, backbones.build_descriptor(backbone, authority.weights)
+    shutil.rmtree(folder)  # up to 575 MB
+
+
+def test_same_probabilities(network):
+    name, authority, descriptor = network
+    probabilities = descriptor.predict(authority.pictures, verbose=0)
+    expected = authority.outputs["predictions"]
+    assert probabilities.shape == expected.shape == (1, 1000)
+    assert expected.std() > 0.3 * expected.mean(), "too even to compare"
+    np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+    assert descriptor.count_params() == PARAMETERS[name] + 12
+
+
+def test_same_preprocessing(network):
+    _, authority, descriptor = network
+    first = tf.keras.Model(descriptor.input, descriptor.get_layer("preprocessing").output)
+    preprocessed = first.predict(authority.pictures, verbose=0)
+    np.testing.assert_allclose(preprocessed, authority.outputs["preprocessed"], rtol=0, atol=1e-4)
+
+
+def test_standard_layers_under_stable_names(network):
+    """What another Keras can load: no Lambda, no class of keras.applications's own."""
+    name, _, descriptor = network
+    assert not descriptor.trainable_weights
+    for layer in descriptor.layers:
+        assert isinstance(layer, getattr(tf.keras.layers, layer.__class__.__name__))
+        assert layer.__class__.__name__ != "Lambda"
+    if name == "inception_resnet_v2":
+        assert descriptor.get_layer("conv2d_1").kernel.shape == (3, 3, 3, 32)
+        assert isinstance(descriptor.get_layer("block8_10"), tf.keras.layers.Add)
+
+
+def test_the_other_networks_file_is_refused(network):
+    name, authority, _ = network
+    other = "vggface" if name == "vgg19" else "vgg19"
+    with pytest.raises(backbones.WeightsError, match=f"weights of {other}"):
+        backbones.build_descriptor(backbones.find_backbone(other), authority.weights)
