@@ -1,0 +1,222 @@
+"""`python -m koala_face.train`: train the colorizer of the paper (Section II.F)."""
+
+import dataclasses
+import logging
+import shlex
+from datetime import date
+from pathlib import Path
+
+from koala_face import quick
+from koala_face.backbones import find_backbone, locate_weights
+from koala_face.commands import flag_name, parse_config, run, setting
+from koala_face.errors import KoalaFaceError
+from koala_face.photographs import find_photographs
+from koala_face.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+HELP = (
+    "data/README.md tells where Helen and the weights come from. "
+    "`python -m koala_face.train --quick` needs neither."
+)
+# Settings that decide nothing about the trained weights, so a resumed run may change them.
+INCIDENTAL = ("output", "cache", "resume", "quick", "device", "tensorboard", "save_seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Train the colorizer. Without flags: the paper's Section II.F on Helen."""
+
+    data: str = setting("data/helen/train", "folder of training portraits (II.B)")
+    validation: str = setting("data/helen/test", "folder of validation portraits (II.B)")
+    backbone: str = setting(
+        "vggface",  # II.C
+        "descriptor of the whole portrait",
+        choices=("vggface", "inception_resnet_v2", "vgg19", "facenet", "none"),
+    )
+    layer: str | None = setting(None, "layer of the descriptor, such as fc7 of vggface")
+    weights: str | None = setting(None, "weights file of the descriptor")
+    size: int = setting(256, "height and width in pixels, a multiple of 8")  # II.B
+    batch_size: int = setting(50, "portraits in a step")  # II.F
+    steps_per_epoch: int = setting(40, "steps in an epoch")  # II.F
+    epochs: int = setting(21, "epochs")  # II.F
+    learning_rate: float = setting(0.001, "Adam's learning rate")  # our choice: Adam's default
+    schedule: str = setting(
+        "constant",  # II.F.2
+        "learning rate over the run; cosine falls to zero",
+        choices=("constant", "cosine"),
+    )
+    flip: bool = setting(False, "mirror every other portrait")  # our choice: the paper has none
+    seed: int = setting(0, "seed of the first weights and the portraits' order")  # our choice
+    output: str | None = setting(None, "folder of the run (default: runs/BACKBONE)")
+    resume: bool = setting(False, "go on with the run in the output folder, if there is one")
+    quick: bool = setting(False, "a small try-out on two portraits that installed packages carry")
+    strict: bool = setting(False, "stop at unreadable photographs instead of leaving them out")
+    cache: str = setting("data/cache", "folder of decoded portraits and embeddings")
+    xla: bool = setting(True, "compile the training step with XLA")  # our choice: it is quicker
+    mixed_precision: bool = setting(False, "bfloat16 arithmetic, where the card has it")
+    device: str | None = setting(None, "TensorFlow device, such as cpu or gpu:1 (default: best)")
+    tensorboard: bool = setting(False, "write a TensorBoard log into the run folder")
+    save_seconds: float = setting(30.0, "seconds between two savings of the state")  # our choice
+
+
+def check_inputs(config: TrainConfig) -> None:
+    """Refuse missing photographs or weights at once, before TensorFlow is even loaded.
+
+    Raises:
+        KoalaFaceError: says how to get what is missing.
+    """
+    try:
+        find_photographs(config.data)
+        find_photographs(config.validation)
+        locate_weights(find_backbone(config.backbone, config.layer), config.weights)
+    except KoalaFaceError as error:
+        raise type(error)(f"{error}\n{HELP}") from error
+
+
+def run_settings(config: TrainConfig) -> dict:
+    """The settings that decide a run's result, as they stand in settings.json."""
+    settings = dataclasses.asdict(config)
+    return {key: value for key, value in settings.items() if key not in INCIDENTAL}
+
+
+def as_command(config: TrainConfig) -> str:
+    """The command line that gives this config; folders by their last two names only."""
+    words = ["python -m koala_face.train"]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value == field.default or field.name in INCIDENTAL:
+            continue
+        if field.name in ("data", "validation", "weights"):
+            value = short_name(value)
+        name = flag_name(field.name)
+        if isinstance(value, bool):
+            words.append(name if value else name.replace("--", "--no-"))
+        else:
+            words.append(f"{name} {shlex.quote(str(value))}")
+    return " ".join(words)
+
+
+def short_name(path: str) -> str:
+    """The last two names of a path: what may stand in a file that travels."""
+    return "/".join(Path(path).resolve().parts[-2:])
+
+
+def train_and_evaluate(config: TrainConfig) -> list[dict]:
+    """Embed what is not embedded yet, train, and leave a run folder.
+
+    Returns:
+        The history: a dict per epoch with loss, val_loss and so on.
+
+    Raises:
+        KoalaFaceError: whatever the user can mend; finished work is kept.
+    """
+    folder = RunFolder(config.output or f"runs/{config.backbone}")
+    folder.start(run_settings(config), config.resume, may_differ=INCIDENTAL)
+    import tensorflow as tf
+
+    from koala_face import training
+
+    backbone = find_backbone(config.backbone, config.layer)
+    with tf.device(config.device):
+        train, validation = load_both(config, backbone)
+        tf.keras.utils.set_random_seed(config.seed)
+        session = training.Training(
+            train,
+            validation,
+            folder,
+            recipe(config),
+            describe(config, backbone, train),
+            precision="mixed_bfloat16" if config.mixed_precision else "float32",
+            tensorboard=config.tensorboard,
+        )
+        step = session.restore()
+        announce(config, train, validation, folder, step)
+        return session.fit()
+
+
+def load_both(config: TrainConfig, backbone):
+    """The training and the validation portraits, decoded and embedded."""
+    from koala_face.data import load_portraits
+
+    return [
+        load_portraits(
+            folder,
+            config.size,
+            backbone,
+            config.cache,
+            weights=config.weights,
+            strict=config.strict,
+        )
+        for folder in (config.data, config.validation)
+    ]
+
+
+def recipe(config: TrainConfig):
+    """The part of the config that the training loop reads."""
+    from koala_face.optimization import Recipe
+
+    return Recipe(
+        epochs=config.epochs,
+        steps_per_epoch=config.steps_per_epoch,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        schedule=config.schedule,
+        flip=config.flip,
+        seed=config.seed,
+        compiled=config.xla,
+        save_seconds=config.save_seconds,
+    )
+
+
+def describe(config: TrainConfig, backbone, train):
+    """What the model file says of itself."""
+    from koala_face.data import mean_ab
+    from koala_face.model_files import ModelDescription
+
+    return ModelDescription(
+        backbone=backbone.name,
+        layer=backbone.layer,
+        preprocessing=backbone.preprocessing,
+        embedding_dim=backbone.embedding_dim,
+        size=config.size,
+        training={
+            "command": as_command(config),
+            "data": short_name(config.data),
+            "portraits": len(train),
+            "mean_ab": mean_ab(train),
+            "seed": config.seed,
+            "date": date.today().isoformat(),
+        },
+    )
+
+
+def announce(config: TrainConfig, train, validation, folder: RunFolder, step: int) -> None:
+    """One line that says what is about to happen, and where."""
+    import tensorflow as tf
+
+    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+    log.info(
+        "Training on %s: %d portraits, %d for validation, %s, %d x %d, %d epochs x %d steps of %d"
+        "%s. Results: %s",
+        config.device or (gpus[0] if gpus else "cpu"),
+        *(len(train), len(validation), config.backbone, config.size, config.size),
+        *(config.epochs, config.steps_per_epoch, config.batch_size),
+        f", resumed after step {step}" if step else "",
+        folder.path,
+    )
+
+
+def main(argv=None) -> int:
+    config = parse_config(TrainConfig, argv, prog="python -m koala_face.train")
+    if config.quick:
+        config = quick.quick_config(config)
+    check_inputs(config)
+    train_and_evaluate(config)
+    if config.quick:
+        log.info("Look at %s", quick.colorize_portraits(config))
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

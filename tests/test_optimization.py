@@ -1,0 +1,64 @@
+"""One step of Section II.F by hand."""
+
+import numpy as np
+import pytest
+
+from koala_face import optimization
+from koala_face.models import build_colorizer
+
+SIZE = 16
+
+
+def batch(rng, count=4):
+    luminance = rng.random((count, SIZE, SIZE, 1), "float32")
+    embedding = rng.random((count, 3), "float32")
+    ab = rng.uniform(-1, 1, (count, SIZE, SIZE, 2)).astype("float32")
+    return luminance, embedding, ab
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_step_has_the_mse_as_loss_and_moves_weights_as_adam_does(compiled):
+    model = build_colorizer(3, SIZE)
+    optimizer = optimization.make_optimizer(model, 0.001)
+    luminance, embedding, ab = batch(np.random.default_rng(0))
+    predicted = build_copy(model)([luminance, embedding], training=True).numpy()
+    before = [variable.numpy() for variable in model.trainable_variables]
+    loss = optimization.make_train_step(model, optimizer, compiled)(luminance, embedding, ab)
+    np.testing.assert_allclose(loss, np.mean((predicted - ab) ** 2), rtol=1e-4)
+    # Adam's first step is the learning rate times the gradient's sign, whatever its size.
+    moved = np.concatenate(
+        [
+            np.abs(variable.numpy() - weight).ravel()
+            for variable, weight in zip(model.trainable_variables, before, strict=True)
+        ]
+    )
+    assert moved.max() <= 0.001 * 1.001
+    assert np.mean(np.isclose(moved, 0.001, rtol=0.02)) > 0.9
+    assert int(optimizer.iterations) == 1
+
+
+def build_copy(model):
+    copy = build_colorizer(3, SIZE)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def test_validation_is_the_mean_over_all_values_of_all_batches():
+    model = build_colorizer(3, SIZE)
+    rng = np.random.default_rng(1)
+    batches = [batch(rng, 4), batch(rng, 2)]
+    errors = [
+        np.square(model([luminance, embedding], training=False).numpy() - ab).ravel()
+        for luminance, embedding, ab in batches
+    ]
+    validate = optimization.make_validate(model, compiled=False)
+    value = validate([((luminance, embedding), ab) for luminance, embedding, ab in batches])
+    np.testing.assert_allclose(value, np.concatenate(errors).mean(), rtol=1e-5)
+
+
+def test_cosine_schedule_falls_from_the_rate_to_zero():
+    recipe = optimization.Recipe(epochs=3, steps_per_epoch=4, schedule="cosine", learning_rate=0.1)
+    rate = optimization.learning_rate_of(recipe)
+    steps = 12
+    values = [float(rate(step)) for step in (0, steps // 2, steps)]
+    np.testing.assert_allclose(values, [0.1, 0.05, 0.0], atol=1e-7)

@@ -1,0 +1,86 @@
+"""The command: the paper is its default, and what it refuses."""
+
+import dataclasses
+import json
+
+import pytest
+
+from koala_face import quick, train
+from koala_face.commands import parse_config
+from koala_face.errors import KoalaFaceError
+
+
+def parse(*argv):
+    return parse_config(train.TrainConfig, argv)
+
+
+def test_no_flags_are_the_paper():
+    config = parse()
+    # Section II.B, II.C and II.F, transcribed.
+    assert (config.size, config.batch_size) == (256, 50)
+    assert (config.steps_per_epoch, config.epochs) == (40, 21)
+    assert config.backbone == "vggface"
+    assert (config.schedule, config.flip) == ("constant", False)
+    assert (config.data, config.validation) == ("data/helen/train", "data/helen/test")
+
+
+def test_the_recipes_defaults_are_the_commands():
+    from koala_face.optimization import Recipe
+
+    assert train.recipe(parse()) == Recipe()
+
+
+def test_the_command_in_a_model_file_repeats_the_run_without_naming_folders():
+    command = train.as_command(
+        parse("--data", "/home/me/helen/train", "--epochs", "2", "--flip", "--no-xla")
+    )
+    assert command == "python -m koala_face.train --data helen/train --epochs 2 --flip --no-xla"
+
+
+def test_settings_leave_out_what_decides_nothing():
+    settings = train.run_settings(parse("--output", "a", "--device", "cpu"))
+    assert "output" not in settings
+    assert "device" not in settings
+    assert settings["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--data", "missing"], "missing"),
+        (["--data", "{folder}", "--validation", "missing"], "missing"),
+        (["--data", "{folder}", "--validation", "{folder}"], "koala_face.weights"),
+    ],
+)
+def test_what_is_missing_is_named(argv, message, portrait_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    argv = [word.format(folder=portrait_folder) for word in argv]
+    with pytest.raises(KoalaFaceError, match=message):
+        train.main(argv)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_missing_data_tells_of_quick(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KoalaFaceError, match="--quick"):
+        train.main([])
+
+
+def test_a_small_run_from_folder_to_model(portrait_folder, tmp_path):
+    argv = ["--data", portrait_folder, "--validation", portrait_folder, "--backbone", "none"]
+    argv += ["--size", "16", "--batch-size", "2", "--steps-per-epoch", "2", "--epochs", "1"]
+    argv += ["--output", tmp_path / "run", "--cache", tmp_path / "cache", "--no-xla"]
+    assert train.main([str(word) for word in argv]) == 0
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())["settings"]
+    assert settings["size"] == 16
+    assert (tmp_path / "run" / "model.h5").stat().st_size > 1_000_000
+    with pytest.raises(KoalaFaceError, match="already holds a run"):
+        train.main([str(word) for word in argv])
+
+
+def test_quick_needs_no_data_and_no_download(tmp_path):
+    config = quick.quick_config(parse("--quick", "--output", str(tmp_path)))
+    train.check_inputs(config)
+    assert config.backbone == "facenet"
+    assert dataclasses.replace(config, output=None) != parse("--quick")

@@ -1,0 +1,118 @@
+"""Training (II.F): a run on two portraits, stopped in every way, and resumed."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from koala_face import training
+from koala_face.backbones import find_backbone
+from koala_face.data import load_portraits
+from koala_face.model_files import ModelDescription
+from koala_face.optimization import Recipe
+from koala_face.run_folder import RunFolder
+
+SIZE = 16
+RECIPE = Recipe(epochs=2, steps_per_epoch=3, batch_size=4, flip=True, compiled=False)
+
+
+@pytest.fixture(scope="module")
+def portraits(portrait_folder, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    return load_portraits(portrait_folder, SIZE, find_backbone("none"), cache)
+
+
+def describe():
+    backbone = find_backbone("none")
+    return ModelDescription(
+        backbone=backbone.name,
+        layer=backbone.layer,
+        preprocessing=backbone.preprocessing,
+        embedding_dim=backbone.embedding_dim,
+        size=SIZE,
+        training={},
+    )
+
+
+def start(portraits, folder, recipe=RECIPE):
+    tf.keras.utils.set_random_seed(recipe.seed)
+    folder.mkdir(exist_ok=True)
+    session = training.Training(portraits, portraits, RunFolder(folder), recipe, describe())
+    session.restore()
+    return session
+
+
+@pytest.fixture(scope="module")
+def whole_run(portraits, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    session = start(portraits, folder)
+    return folder, session.fit(), session.model.get_weights()
+
+
+def test_a_run_learns_and_leaves_its_files(whole_run):
+    folder, history, _ = whole_run
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
+    assert history == RunFolder(folder).history()
+    names = {path.name for path in folder.iterdir()}
+    assert {"model.h5", "best.h5", "untreated.h5", "history.csv", "loss.png", "state"} <= names
+    assert not [name for name in names if name.startswith(".")]
+
+
+@pytest.mark.parametrize("stop_after", [2, 3])
+def test_a_stopped_run_resumes_to_the_very_same_weights(portraits, tmp_path, whole_run, stop_after):
+    _, history, weights = whole_run
+    session = start(portraits, tmp_path)
+    train_step = session.train_step
+
+    def step_and_interrupt(*arguments):
+        if session.step == stop_after - 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return train_step(*arguments)
+
+    session.train_step = step_and_interrupt
+    with pytest.raises(KeyboardInterrupt):
+        session.fit()
+    assert session.step == stop_after
+    assert (tmp_path / "model.h5").exists()
+
+    resumed = start(portraits, tmp_path)
+    assert resumed.step == stop_after
+    again = resumed.fit()
+    for ours, theirs in zip(resumed.model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    for ours, theirs in zip(again, history, strict=True):
+        for key in ("epoch", "loss", "val_loss", "learning_rate"):
+            assert ours[key] == pytest.approx(theirs[key], rel=1e-6)
+
+
+def test_a_run_killed_after_its_history_row_writes_that_row_once(portraits, tmp_path):
+    session = start(portraits, tmp_path)
+    session.save_state = lambda: (_ for _ in ()).throw(MemoryError("killed"))
+    with pytest.raises(MemoryError):
+        session.fit()
+    resumed = start(portraits, tmp_path)
+    assert resumed.step == 0
+    assert [row["epoch"] for row in resumed.fit()] == [1, 2]
+
+
+def test_nan_stops_the_run_and_keeps_the_last_good_model(portraits, tmp_path):
+    session = start(portraits, tmp_path)
+    train_step = session.train_step
+    session.train_step = lambda *arguments: (
+        float("nan") if session.step == 4 else train_step(*arguments)
+    )
+    with pytest.raises(training.TrainingError, match=r"nan in epoch 2, step 2.*learning rate"):
+        session.fit()
+    assert [row["epoch"] for row in RunFolder(tmp_path).history()] == [1]
+    assert (tmp_path / "model.h5").exists()
+
+
+def test_a_finished_run_has_nothing_left_to_do(portraits, whole_run):
+    folder, history, weights = whole_run
+    session = start(portraits, folder)
+    assert session.fit() == history
+    for ours, theirs in zip(session.model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
