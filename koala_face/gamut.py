@@ -1,0 +1,56 @@
+"""Bring colours outside sRGB in by reducing chroma, at equal L* and hue.
+
+Clipping the channels instead would change lightness and hue: the gray photograph's own
+luminance would be lost where the colour is strong.
+"""
+
+import tensorflow as tf
+
+from koala_face import color
+
+# Linear light that may pass 0-1 without counting as outside: less than a fifth of an
+# 8-bit step at black, where sRGB is steepest (255 * 12.92 * 5e-5).
+TOLERANCE = 5e-5
+# Halvings of the factor on chroma: chroma ends within 130 / 2^10 = 0.13 of the boundary.
+HALVINGS = 10
+
+
+def lab_to_linear_in_gamut(lab) -> tf.Tensor:
+    """Convert CIELAB to linear sRGB, reducing chroma where the colour lies outside.
+
+    a* and b* of such a colour are multiplied by the largest factor in 0-1 that brings it
+    in, found by bisection along the line to the neutral gray of the same L*.
+
+    Args:
+        lab: (H, W, 3) float32, L* in 0-100.
+
+    Returns:
+        (H, W, 3) float32 in 0-1, linear light.
+    """
+    linear = color.lab_to_linear(lab)
+    places = tf.where(_is_outside(linear))
+    outside = tf.gather_nd(lab, places)
+    linear = tf.tensor_scatter_nd_update(linear, places, _reduce_chroma(outside))
+    return tf.clip_by_value(linear, 0.0, 1.0)
+
+
+def _reduce_chroma(lab) -> tf.Tensor:
+    """(N, 3) colours outside to (N, 3) linear sRGB on the gamut's boundary."""
+    inside, factor = tf.zeros_like(lab[:, :1]), tf.zeros_like(lab[:, :1])
+    step = 0.5
+    for _ in range(HALVINGS):
+        factor = inside + step
+        fits = ~_is_outside(color.lab_to_linear(scale_chroma(lab, factor)))
+        inside = tf.where(fits[:, None], factor, inside)
+        step /= 2
+    return color.lab_to_linear(scale_chroma(lab, inside))
+
+
+def scale_chroma(lab, factor) -> tf.Tensor:
+    """Multiply a* and b* by `factor`, which broadcasts to (..., 1); L* and hue stay."""
+    return tf.concat([lab[..., :1], lab[..., 1:] * factor], axis=-1)
+
+
+def _is_outside(linear) -> tf.Tensor:
+    """(..., 3) linear sRGB to (...) bool."""
+    return tf.reduce_any(tf.abs(linear - 0.5) > 0.5 + TOLERANCE, axis=-1)
