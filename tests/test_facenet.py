@@ -46,7 +46,7 @@ def frozen(graph_path):
 
 
 def test_same_vectors_as_the_frozen_graph(descriptor, frozen, portraits):
-    vectors = descriptor.predict(portraits, verbose=0)
+    vectors = descriptor(portraits, training=False).numpy()
     standardized = (portraits - 127.5) / 128.0
     expected = np.concatenate([frozen(tf.constant(pixels[None])) for pixels in standardized])
     np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-5)
@@ -55,7 +55,7 @@ def test_same_vectors_as_the_frozen_graph(descriptor, frozen, portraits):
 
 
 def test_vectors_have_length_one(descriptor, portraits):
-    vectors = descriptor.predict(portraits, verbose=0)
+    vectors = descriptor(portraits, training=False).numpy()
     assert vectors.shape == (2, 512)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
@@ -72,8 +72,8 @@ def test_it_stands_whole_inside_another_model(descriptor, portraits):
     three = tf.keras.layers.Concatenate()([gray, gray, gray])
     model = tf.keras.Model(gray, descriptor(three))
     pixels = portraits[:, :, :, :1]
-    expected = descriptor.predict(np.repeat(pixels, 3, axis=-1), verbose=0)
-    np.testing.assert_allclose(model.predict(pixels, verbose=0), expected, rtol=0, atol=1e-6)
+    expected = descriptor(np.repeat(pixels, 3, axis=-1), training=False).numpy()
+    np.testing.assert_allclose(model(pixels, training=False).numpy(), expected, rtol=0, atol=1e-6)
 
 
 def test_a_truncated_graph_is_refused(tmp_path, backbone, graph_path):

@@ -10,6 +10,9 @@ import tensorflow as tf
 from published_networks import run_authority
 
 from koala_face import backbones
+from koala_face.backbones import preprocessing
+from koala_face.backbones.saved_layers import check_shapes
+from koala_face.backbones.weight_files import VGGFACE_WEIGHTS
 
 # Convolutions and fully connected layers of the VGG16 layout with 2622 outputs, by hand:
 # weights 3*3*in*out + out.
@@ -35,7 +38,7 @@ def test_same_vectors_as_keras_vggface(authority, layer):
     backbone = backbones.find_backbone("vggface", layer)
     descriptor = backbones.build_descriptor(backbone, authority.weights)
     assert descriptor.count_params() == PARAMETERS[layer] + PREPROCESSING_PARAMETERS
-    vector = descriptor.predict(authority.pictures, verbose=0)
+    vector = descriptor(authority.pictures, training=False).numpy()
     name = {"fc6": "fc6_relu", "fc7": "fc7_relu", "fc8": "fc8_softmax"}[layer]
     expected = authority.outputs[name]
     assert vector.shape == expected.shape == (1, backbone.embedding_dim)
@@ -46,11 +49,16 @@ def test_same_vectors_as_keras_vggface(authority, layer):
 
 
 def test_preprocessing_is_that_of_keras_vggface(authority):
-    backbone = backbones.find_backbone("vggface", "fc6")
-    descriptor = backbones.build_descriptor(backbone, authority.weights)
-    first = tf.keras.Model(descriptor.input, descriptor.get_layer("preprocessing").output)
-    preprocessed = first.predict(authority.pictures, verbose=0)
+    backbone = backbones.find_backbone("vggface")
+    portrait = preprocessing.portrait_input(backbone)
+    first = tf.keras.Model(portrait, preprocessing.preprocess(portrait, backbone))
+    preprocessed = first(authority.pictures).numpy()
     np.testing.assert_allclose(preprocessed, authority.outputs["preprocessed"], rtol=0, atol=1e-4)
+
+
+def test_the_package_has_the_layers_that_a_download_is_checked_for(authority):
+    check_shapes(VGGFACE_WEIGHTS.shapes, authority.weights, VGGFACE_WEIGHTS)
+    assert len(VGGFACE_WEIGHTS.shapes) == 16
 
 
 def test_a_layer_of_another_shape_is_named(tmp_path):

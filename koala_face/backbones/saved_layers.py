@@ -41,14 +41,40 @@ def fill_by_name(model, path, file) -> None:
     with open_saved(path, file) as saved:
         names = text_attribute(saved, "layer_names")
         for layer in weighted_layers(model):
-            if layer.name not in names:
-                raise wrong_layers(path, file, f"a layer {layer.name}", f"layers {names[:30]}")
-            fill_layer(layer, saved[layer.name], path, file)
+            fill_layer(layer, find_group(saved, layer.name, names, path, file), path, file)
+
+
+def check_shapes(shapes, path, file) -> None:
+    """Check a file's layers by name without building the network.
+
+    Args:
+        shapes: layer name to the shapes of its weights.
+        path: an .h5 that Keras wrote.
+        file: its row of `weight_files`, for errors.
+
+    Raises:
+        WeightsError: a layer is not in the file, or has other shapes there.
+    """
+    with open_saved(path, file) as saved:
+        names = text_attribute(saved, "layer_names")
+        for name, expected in shapes.items():
+            group = find_group(saved, name, names, path, file)
+            found = [group[weight].shape for weight in text_attribute(group, "weight_names")]
+            if found != expected:
+                raise wrong_layers(path, file, f"{name} of shapes {expected}", f"{found}")
 
 
 def weighted_layers(model) -> list:
     """The layers of a descriptor that a file of weights fills, in order."""
     return [layer for layer in model.layers if layer.weights and layer.name != "preprocessing"]
+
+
+def find_group(saved, name: str, names: list[str], path, file):
+    """The group of one layer, which must be there."""
+    if name not in names:
+        found = f"layers {', '.join(names[:8])}, ..." if names else "no layers"
+        raise wrong_layers(path, file, f"a layer {name}", found)
+    return saved[name]
 
 
 def fill_layer(layer, group, path, file, scale: float = 1.0) -> None:

@@ -5,33 +5,13 @@ their names are those of keras-vggface 0.6, `VGGFace(model="vgg16")`, whose weig
 where it writes "fc6/relu", this writes "fc6_relu", because Keras 3 allows no "/".
 """
 
-from typing import NamedTuple
-
 import tensorflow as tf
 
 from koala_face.backbones.preprocessing import portrait_input, preprocess
 from koala_face.backbones.saved_layers import fill_by_name
+from koala_face.backbones.vggface_layers import BLOCKS, TOP, Block, conv_name
 
 keras = tf.keras
-
-
-class Block(NamedTuple):
-    """So many 3x3 convolutions with ReLU, and a 2x2 maximum."""
-
-    convolutions: int
-    filters: int
-
-
-class Full(NamedTuple):
-    """A fully connected layer."""
-
-    name: str
-    units: int
-    activation: str
-
-
-BLOCKS = (Block(2, 64), Block(2, 128), Block(3, 256), Block(3, 512), Block(3, 512))
-TOP = (Full("fc6", 4096, "relu"), Full("fc7", 4096, "relu"), Full("fc8", 2622, "softmax"))
 
 
 def build_vggface(backbone, weights_path) -> keras.Model:
@@ -67,6 +47,6 @@ def apply_block(x, block: Block, number: int):
             padding="same",
             activation="relu",
             kernel_initializer="zeros",
-            name=f"conv{number}_{row}",
+            name=conv_name(number, row),
         )(x)
     return keras.layers.MaxPooling2D(2, strides=2, name=f"pool{number}")(x)

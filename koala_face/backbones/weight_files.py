@@ -12,20 +12,28 @@ from typing import NamedTuple
 
 import h5py
 
+from koala_face.backbones.vggface_layers import layer_shapes
 from koala_face.errors import KoalaFaceError
 
 CHUNK = 1 << 20
+# Ends the name of a file while it is fetched.
+PART = ".part"
 
 
 class WeightsError(KoalaFaceError):
     """Weights that are missing, incomplete, altered or of another network."""
 
 
+class MissingWeightsError(WeightsError):
+    """Weights that are not on this machine."""
+
+
 class WeightsFile(NamedTuple):
     """A published file of weights.
 
     `size` is in bytes, None where only the order of magnitude `about` is known;
-    `md5` and `sha256` are None where nobody published them. `folder` is below
+    `md5` and `sha256` are None where nobody published them; `shapes`, layer name to
+    the shapes of its weights, then says what must be in the file. `folder` is below
     Keras's cache folder. `package` carries the file under `module` once installed.
     """
 
@@ -37,6 +45,7 @@ class WeightsFile(NamedTuple):
     size: int | None = None
     md5: str | None = None
     sha256: str | None = None
+    shapes: dict[str, list[tuple[int, ...]]] | None = None
     package: str | None = None
     module: str | None = None
 
@@ -56,6 +65,7 @@ VGGFACE_WEIGHTS = WeightsFile(
     "rcmalli_vggface_tf_vgg16.h5",
     about="580 MB",
     folder="models/vggface",
+    shapes=layer_shapes(),
 )
 # keras/applications/inception_resnet_v2.py, the file with its top.
 INCEPTION_RESNET_V2_WEIGHTS = WeightsFile(
@@ -131,9 +141,9 @@ def installed_path(file: WeightsFile) -> Path | None:
     return Path(spec.origin).parent / file.name
 
 
-def missing(file: WeightsFile, received: str) -> WeightsError:
+def missing(file: WeightsFile, received: str) -> MissingWeightsError:
     """The error that teaches how to get a file."""
-    return WeightsError(
+    return MissingWeightsError(
         f"Expected the weights of {file.backbone}: {file.name} ({file.about}), from "
         f"{file.address}. Received: {received}. Next: {file.command}, or put the file at "
         f"{cache_path(file)}, or name its place by --weights."
@@ -148,15 +158,15 @@ def check_whole(file: WeightsFile, path: Path, size: int | None = None) -> None:
     """
     found = path.stat().st_size
     if size not in (None, found):
-        raise broken(file, path, f"{size} bytes", f"{found}")
-    if path.suffix not in (".h5", ".hdf5") and file.package:
+        raise broken(file, path, f"{size} bytes", f"{found} bytes")
+    if not file.name.endswith(".h5"):
         return
     try:
         with h5py.File(path, "r"):
             pass
     except OSError as error:
         expected = f"a whole HDF5 file of {file.about}"
-        raise broken(file, path, expected, f"{found} bytes that are not one") from error
+        raise broken(file, path, expected, f"{found} bytes that h5py cannot read") from error
 
 
 def weights_sha256(path: str | Path) -> str:
@@ -169,12 +179,17 @@ def weights_sha256(path: str | Path) -> str:
     found = file_hash(path, "sha256")
     recorded = recorded_sha256(path)
     if recorded not in (None, found):
-        raise WeightsError(
-            f"Expected {path} to have the SHA-256 recorded at its first download, {recorded}. "
-            f"Received: {found}. Delete it and fetch it again; if you mean to use the new "
-            f"file, delete {record_path(path)}."
-        )
+        raise altered(path, recorded, found, "python -m koala_face.weights fetches it")
     return found
+
+
+def altered(path: Path, recorded: str, found: str, command: str) -> WeightsError:
+    """The error for a file that is not the one first fetched under its name."""
+    return WeightsError(
+        f"Expected {path} to have the SHA-256 recorded at its first download, {recorded}. "
+        f"Received: {found}. Next: delete it and fetch it again ({command}); or, if the new "
+        f"file is the one you mean, delete {record_path(path)}"
+    )
 
 
 def file_hash(path: Path, algorithm: str) -> str:
@@ -202,7 +217,9 @@ def recorded_sha256(path: Path) -> str | None:
 
 def broken(file: WeightsFile, path: Path, expected: str, received: str) -> WeightsError:
     """The error for a file that is cut off or altered."""
+    remedy = "It was not kept. Next:" if path.suffix == PART else f"Next: delete {path}, then"
     return WeightsError(
-        f"Expected {path} to be the weights of {file.backbone}: {expected}. Received: {received}. "
-        f"It is cut off or another file: delete it, then {file.command}."
+        f"Expected {path.name.removesuffix(PART)} with the weights of {file.backbone}: {expected}. "
+        f"Received: {path} with {received}, so it is cut off or another file. "
+        f"{remedy} {file.command}"
     )
