@@ -11,7 +11,9 @@ and lacks at most the rows of the last write.
 import contextlib
 import errno
 import os
+import re
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -66,11 +68,9 @@ class RowFile:
         self._lock = threading.Lock()
         with explained(self.path):
             self._file = open(path, "r+b" if writable else "rb", buffering=0)  # noqa: SIM115
-        try:
-            self._read_structure()
-        except BaseException:
-            self._file.close()
-            raise
+        # Whoever lets go of the rows lets go of the file.
+        weakref.finalize(self, self._file.close)
+        self._read_structure()
         self._numbers = {name: number for number, name in enumerate(self.paths)}
         self._row_bytes = int(np.prod(kind.shape)) * np.dtype(kind.dtype).itemsize
 
@@ -181,7 +181,7 @@ def create_rows(path, kind: RowKind, names: Sequence[str]) -> None:
     """Write a file with an empty row for each relative path, all its space taken.
 
     Raises:
-        OSError: no space, no right to write.
+        OSError, RuntimeError: no space, no right to write; see `explained`.
     """
     encoded = [os.fsencode(name) for name in names]
     text = h5py.string_dtype("utf-8", max(map(len, encoded)))
@@ -202,16 +202,19 @@ def explained(path: Path) -> Iterator[None]:
     """Turn the system's errors about `path` into a RowFileError that says what to do."""
     try:
         yield
-    except OSError as error:
-        if error.errno in FULL or "No space left" in str(error):
+    except (OSError, RuntimeError) as error:
+        # HDF5 tells the system's error in words.
+        in_words = re.search(r"errno = (\d+)", str(error))
+        number = int(in_words[1]) if in_words else getattr(error, "errno", None)
+        if number in FULL:
             raise RowFileError(
                 f"No space left on the disk to write {path}. Finished rows are kept. Free some "
                 "space, or name a place on another disk, and run again: it goes on from there."
             ) from error
-        if error.errno in FORBIDDEN:
+        if number in FORBIDDEN:
             raise RowFileError(
                 f"Expected the right to use {path} and to write beside it. "
-                f"Found: {error.strerror}. Name another place for it, or change its rights."
+                f"Found: {os.strerror(number)}. Name another place for it, or change its rights."
             ) from error
         raise RowFileError(f"Cannot use {path}: {error}. Finished rows are kept.") from error
 
