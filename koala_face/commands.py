@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import logging
+import os
 import sys
 import types
 import typing
@@ -53,7 +54,7 @@ def flag_name(field_name: str) -> str:
 
 def run(main) -> None:
     """End the process with `main`'s status; a user's error becomes one line, status 1."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    show_progress()
     try:
         status = main()
     except KoalaFaceError as error:
@@ -63,6 +64,16 @@ def run(main) -> None:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED
     sys.exit(status or 0)
+
+
+def show_progress() -> None:
+    """Print this package's messages to standard error, and TensorFlow's only if they are errors."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    package = logging.getLogger("koala_face")
+    package.handlers[:] = [handler]
+    package.setLevel(logging.INFO)
 
 
 def _add_flag(parser, field, hint) -> None:
