@@ -15,24 +15,17 @@ from koala_face import color
 from koala_face.backbones import find_backbone, locate_weights
 from koala_face.color_profiles import convert_to_srgb
 from koala_face.embeddings import compile_descriptor
-from koala_face.errors import KoalaFaceError
 from koala_face.full_size import color_pixels, gray_to_luminance, gray_version
 from koala_face.model_files import load_model
 from koala_face.photographs import as_eight_bit, over_white, resize
 from koala_face.samples import samples_of_image, scale_to_sixteen_bit, split_alpha
+from koala_face.shipped_models import VARIANTS, ColorizerError, shipped_model
 from koala_face.upsampling import EDGE_AWARE, UPSAMPLINGS
 
 keras = tf.keras
 
-PRETRAINED = Path(__file__).parent / "pretrained"
-# The models that ship: trained for the smallest error, or for colours as strong as real ones.
-VARIANTS = ("faithful", "vivid")
 # Photographs that go through the network together; more are hardly faster on a CPU.
 BATCH_SIZE = 8
-
-
-class ColorizerError(KoalaFaceError):
-    """No model to colour with, or one that does not fit its descriptor."""
 
 
 class NetworkInput(NamedTuple):
@@ -152,23 +145,6 @@ class Colorizer:
         block = self.size // ab.shape[0]
         luminance = luminance.reshape(ab.shape[0], block, ab.shape[1], block).mean((1, 3))
         return color_pixels(pixels, luminance, ab, self.upsampling, self.saturation, dtype)
-
-
-def shipped_model(variant: str = VARIANTS[0]) -> Path:
-    """The model file that ships with the package.
-
-    Raises:
-        ColorizerError: for an unknown variant, or if this copy has no such file.
-    """
-    if variant not in VARIANTS:
-        raise ColorizerError(f"Expected a variant out of {VARIANTS}. Received: {variant!r}.")
-    path = PRETRAINED / f"{variant}.h5"
-    if not path.is_file():
-        raise ColorizerError(
-            f"Expected the trained model {path}, which this copy lacks. Name another with "
-            "--model FILE, or train one: python -m koala_face.train --quick"
-        )
-    return path
 
 
 def pixels_of(image) -> np.ndarray:

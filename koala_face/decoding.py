@@ -79,6 +79,17 @@ def read_photograph(path, shortest: int | None = None) -> Photograph:
         raise PhotographError(f"{path}: broken or not supported ({reason}).") from error
 
 
+def count_pixels(path) -> int:
+    """Estimate a file's pixels from its header alone; 0 if it has none that can be read."""
+    try:
+        with Image.open(path, formats=_formats()) as image:
+            return image.width * image.height
+    except UnidentifiedImageError:
+        return Path(path).stat().st_size  # a rare TIFF: at least one byte a pixel
+    except Exception:  # reading it whole will say what is wrong
+        return 0
+
+
 def _decode(path: Path, shortest):
     """Choose the decoder by the file's first bytes; give samples, alpha, metadata, format."""
     header = _read_header(path)

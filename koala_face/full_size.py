@@ -19,14 +19,19 @@ TILE_PIXELS = 2**18
 TILE_WIDTH = 2**13
 
 
-def gray_version(pixels) -> np.ndarray:
-    """The neutral gray of each pixel's L*: (H, W) or (H, W, 3) uint8 or uint16 to (H, W) uint8."""
+def gray_version(pixels, dtype=np.uint8) -> np.ndarray:
+    """The neutral gray of each pixel's L*, (H, W), of the `dtype` uint8 or that of `pixels`.
+
+    Args:
+        pixels: (H, W) or (H, W, 3), uint8 or uint16, sRGB.
+    """
+    dtype = np.dtype(dtype)
     if pixels.ndim == 2:
-        return as_eight_bit(pixels)
-    gray = np.empty(pixels.shape[:2], np.uint8)
+        return pixels if pixels.dtype == dtype else as_eight_bit(pixels)
+    gray = np.empty(pixels.shape[:2], dtype)
     for rows, columns in tiles(*pixels.shape[:2]):
-        tile = pixels[rows, columns]
-        gray[rows, columns] = _gray_tile(tile / np.float32(np.iinfo(tile.dtype).max)).numpy()
+        encoded = _gray_tile(_as_unit_float(pixels[rows, columns])).numpy()
+        gray[rows, columns] = np.round(encoded * np.float32(np.iinfo(dtype).max))
     return gray
 
 
@@ -75,7 +80,11 @@ def tiles(height: int, width: int):
 def _luminance_of_tile(tile) -> np.ndarray:
     if tile.ndim == 2:
         return gray_to_luminance(tile)
-    return _rgb_luminance(tile / np.float32(np.iinfo(tile.dtype).max)).numpy()
+    return _rgb_luminance(_as_unit_float(tile)).numpy()
+
+
+def _as_unit_float(tile) -> np.ndarray:
+    return tile / np.float32(np.iinfo(tile.dtype).max)
 
 
 @functools.lru_cache
@@ -90,7 +99,7 @@ PIXELS = tf.TensorSpec((None, None, 3), tf.float32)
 
 @tf.function(input_signature=[PIXELS])
 def _gray_tile(rgb):
-    return color.to_uint8(color.rgb_to_gray(rgb))
+    return color.rgb_to_gray(rgb)
 
 
 @tf.function(input_signature=[PIXELS])
