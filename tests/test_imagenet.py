@@ -7,10 +7,12 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from published_networks import run_authority
 
 from koala_face import backbones
 from koala_face.backbones import imagenet
+from koala_face.backbones.downloads import verify
 from koala_face.backbones.weight_files import INCEPTION_RESNET_V2_WEIGHTS
 
 # keras.io/api/applications, "Parameters": 55.9M and 143.7M; exactly, by `summary()` in the
@@ -73,3 +75,20 @@ def test_another_networks_file_is_refused(tmp_path, shapes):
             group["kernel:0"] = np.zeros(shape, "float32")
     with pytest.raises(backbones.WeightsError, match="weights of inception_resnet_v2"):
         imagenet.fill_in_order(model.layers, path, INCEPTION_RESNET_V2_WEIGHTS)
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", ["vgg19", "inception_resnet_v2"])
+def test_the_published_file_as_keras_itself_loads_it(name, astronaut):
+    """`python -m koala_face.weights --download vgg19,inception_resnet_v2` fetches them."""
+    backbone = backbones.find_backbone(name)
+    path = backbones.locate_weights(backbone)
+    verify(backbone.weights, path)
+    size = backbone.input_size
+    pictures = np.asarray(Image.fromarray(astronaut).resize((size, size)), "float32")[None]
+    module = getattr(tf.keras.applications, name)
+    network = {"vgg19": "VGG19", "inception_resnet_v2": "InceptionResNetV2"}[name]
+    keras_model = getattr(module, network)(weights=str(path))
+    expected = keras_model(module.preprocess_input(pictures.copy()), training=False).numpy()
+    ours = backbones.build_descriptor(backbone, path)(pictures, training=False).numpy()
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)

@@ -7,10 +7,12 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from published_networks import run_authority
 
 from koala_face import backbones
 from koala_face.backbones import preprocessing
+from koala_face.backbones.downloads import verify
 from koala_face.backbones.saved_layers import check_shapes
 from koala_face.backbones.weight_files import VGGFACE_WEIGHTS
 
@@ -81,3 +83,16 @@ def test_a_missing_layer_is_named(tmp_path):
         file.attrs["layer_names"] = [b"block1_conv1"]
     with pytest.raises(backbones.WeightsError, match=r"conv1_1.*weights\.h5.*block1_conv1"):
         backbones.build_descriptor(backbones.find_backbone("vggface", "fc6"), path)
+
+
+@pytest.mark.weights
+def test_the_published_file(astronaut, grace_hopper):
+    """`python -m koala_face.weights --download vggface` fetches it."""
+    backbone = backbones.find_backbone("vggface")
+    path = backbones.locate_weights(backbone)
+    verify(backbone.weights, path)
+    pictures = [Image.fromarray(pixels).resize((224, 224)) for pixels in (astronaut, grace_hopper)]
+    descriptor = backbones.build_descriptor(backbone, path)
+    vectors = descriptor(np.stack(pictures), training=False).numpy()
+    np.testing.assert_allclose(vectors.sum(axis=1), 1, atol=1e-5)
+    assert vectors[0].argmax() != vectors[1].argmax(), "two people"

@@ -19,7 +19,7 @@ import tensorflow as tf
 from koala_face import backbones, weights
 from koala_face.backbones import downloads, weight_files
 from koala_face.backbones.weight_files import WeightsError, WeightsFile
-from koala_face.file_lock import locked
+from koala_face.file_lock import LockError, locked
 
 TAG = '"the-first-edition"'
 
@@ -280,7 +280,7 @@ def test_two_downloads_at_once_do_not_mix(file, monkeypatch):
     monkeypatch.setattr(downloads, "WAIT", 0.1)
     path = weight_files.cache_path(file)
     path.parent.mkdir(parents=True)
-    with locked(path, 0), pytest.raises(backbones.KoalaFaceError, match=f"process {os.getpid()}"):
+    with locked(path, 0), pytest.raises(LockError, match=f"process {os.getpid()}"):
         downloads.download(file)
 
 

@@ -45,7 +45,9 @@ def build_vgg19(backbone, weights_path) -> keras.Model:
         WeightsError: unless the file holds every layer in its shape.
     """
     portrait = portrait_input(backbone)
-    model = keras.applications.VGG19(weights=None, input_tensor=preprocess(portrait, backbone))
+    published = keras.applications.VGG19(weights=None, input_tensor=preprocess(portrait, backbone))
+    # `input_tensor` leaves a list of one input, and Keras 3 warns where it is given no list.
+    model = keras.Model(portrait, published.output, name="vgg19")
     fill_by_name(model, weights_path, backbone.weights)
     return model
 
@@ -61,9 +63,10 @@ def build_inception_resnet_v2(backbone, weights_path) -> keras.Model:
         weights=None, input_tensor=preprocess(portrait, backbone)
     )
     names = stable_names(published)
-    model = keras.models.clone_model(
+    clone = keras.models.clone_model(
         published, clone_function=lambda layer: standard_layer(layer, names[layer.name])
     )
+    model = keras.Model(clone.inputs[0], clone.outputs[0], name="inception_resnet_v2")
     model.get_layer("preprocessing").set_weights(published.get_layer("preprocessing").get_weights())
     order = [names[layer.name] for layer in weighted_layers(published)]
     fill_in_order([model.get_layer(name) for name in order], weights_path, backbone.weights)
