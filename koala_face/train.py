@@ -127,7 +127,7 @@ def train_and_evaluate(config: TrainConfig) -> list[dict]:
             folder,
             recipe(config),
             describe(config, backbone, train),
-            precision="mixed_bfloat16" if config.mixed_precision else "float32",
+            precision="mixed_bfloat16" if has_bfloat16(config) else "float32",
             tensorboard=config.tensorboard,
         )
         step = session.restore()
@@ -167,6 +167,24 @@ def recipe(config: TrainConfig):
         compiled=config.xla,
         save_seconds=config.save_seconds,
     )
+
+
+def has_bfloat16(config: TrainConfig) -> bool:
+    """Whether mixed precision is asked for and the card has it: NVIDIA's since Ampere do."""
+    import tensorflow as tf
+
+    if not config.mixed_precision:
+        return False
+    cards = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(card) for card in cards]
+    if details and all(card.get("compute_capability", (0, 0)) >= (8, 0) for card in details):
+        return True
+    log.warning(
+        "--mixed-precision needs a card of compute capability 8.0 or higher. Found: %s. "
+        "Training in float32.",
+        [card.get("device_name", "unknown card") for card in details] or "no card",
+    )
+    return False
 
 
 def describe(config: TrainConfig, backbone, train):

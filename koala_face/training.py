@@ -6,6 +6,7 @@ portraits depends on seed and step alone, so a run that is stopped anywhere goes
 had happened.
 """
 
+import datetime
 import logging
 import time
 
@@ -32,6 +33,8 @@ from koala_face.tensorboard_log import TensorBoardLog
 keras = tf.keras
 log = logging.getLogger(__name__)
 
+# The first steps are slower: they compile.
+UNMEASURED_STEPS = 2
 # Training batches over which batch norm's statistics are measured.
 STATISTICS_BATCHES = 10
 
@@ -66,6 +69,7 @@ class Training:
         self.train_step = make_train_step(self.model, self.optimizer, recipe.compiled)
         self.reestimate = make_reestimate(self.published, recipe.compiled)
         self.validate = make_validate(self.published, recipe.compiled)
+        self.estimated = False
         self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         state = tf.train.Checkpoint(
@@ -117,6 +121,7 @@ class Training:
         recipe = self.recipe
         epoch, done = divmod(self.step, recipe.steps_per_epoch)
         self.epoch_started = saved = time.monotonic()
+        measured = self.step + UNMEASURED_STEPS
         bar = tqdm(
             self._batches(self.step, (epoch + 1) * recipe.steps_per_epoch),
             desc=f"epoch {epoch + 1}/{recipe.epochs}",
@@ -133,9 +138,20 @@ class Training:
             self.position.assign_add(1)
             self.loss_sum.assign_add(loss)
             bar.set_postfix(loss=f"{loss:.5f}")
+            if self.step == measured:
+                measuring = time.monotonic()
+            elif self.step == measured + 1 and not self.estimated:
+                self._estimate(time.monotonic() - measuring)
             if time.monotonic() - saved > recipe.save_seconds:
                 self.save_state()
                 saved = time.monotonic()
+
+    def _estimate(self, seconds_per_step: float) -> None:
+        """Say once how long the run will take; validation takes about a sixth of training."""
+        left = self.recipe.steps - self.step
+        duration = datetime.timedelta(seconds=round(1.17 * left * seconds_per_step))
+        log.info("%.2f s a step: about %s for the %d steps left.", seconds_per_step, duration, left)
+        self.estimated = True
 
     def _batches(self, start: int, stop: int) -> tf.data.Dataset:
         """The training batches of steps `start` to `stop`."""

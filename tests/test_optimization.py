@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from koala_face import optimization
 from koala_face.models import build_colorizer
@@ -62,3 +63,17 @@ def test_cosine_schedule_falls_from_the_rate_to_zero():
     steps = 12
     values = [float(rate(step)) for step in (0, steps // 2, steps)]
     np.testing.assert_allclose(values, [0.1, 0.05, 0.0], atol=1e-7)
+
+
+def test_mixed_precision_keeps_float32_weights_and_loss():
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = build_colorizer(3, SIZE)
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    step = optimization.make_train_step(model, optimization.make_optimizer(model, 0.001), False)
+    loss = step(*batch(np.random.default_rng(0)))
+    assert model.get_layer("encoder_conv1").compute_dtype == "bfloat16"
+    assert {np.dtype(weight.dtype) for weight in model.get_weights()} == {np.dtype("float32")}
+    assert loss.dtype == tf.float32
+    assert np.isfinite(float(loss))

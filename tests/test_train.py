@@ -84,3 +84,9 @@ def test_quick_needs_no_data_and_no_download(tmp_path):
     train.check_inputs(config)
     assert config.backbone == "facenet"
     assert dataclasses.replace(config, output=None) != parse("--quick")
+
+
+def test_mixed_precision_without_such_a_card_trains_in_float32(caplog):
+    assert not train.has_bfloat16(parse())
+    assert not train.has_bfloat16(parse("--mixed-precision"))
+    assert "compute capability 8.0" in caplog.text
