@@ -11,6 +11,7 @@ from PIL import Image, ImageCms
 COLOR_SPACE = slice(16, 20)
 SPACES = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
 RELATIVE = ImageCms.Intent.RELATIVE_COLORIMETRIC
+NO_OPTIMIZATION = 0x0100  # lcms2.h, cmsFLAGS_NOOPTIMIZE
 
 
 def convert_to_srgb(samples, profile: bytes | None):
@@ -59,28 +60,39 @@ def _convert(samples, channels: int, profile: bytes):
         raise ValueError(f"a profile for {profile[COLOR_SPACE]!r}")
     if space == 3 and _is_srgb(profile):
         return samples[..., 0] if gray else samples
+    if space == 1:
+        return _gray_table(profile, samples.dtype.name)[samples]
     rgb = _transform(samples, profile)
     return np.ascontiguousarray(rgb[..., 1]) if gray else rgb
 
 
-def _transform(samples, profile: bytes) -> np.ndarray:
+def _transform(samples, profile: bytes, flags: int = 0) -> np.ndarray:
+    """(H, W) gray, (H, W, 3) RGB or (H, W, 4) CMYK through the profile to (H, W, 3) sRGB."""
+    channels = 1 if samples.ndim == 2 else samples.shape[2]
     if samples.dtype == np.uint8:
-        image = Image.fromarray(samples, {2: "L"}.get(samples.ndim) or _mode(samples))
+        image = Image.fromarray(samples, {1: "L", 3: "RGB", 4: "CMYK"}[channels])
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         target = ImageCms.createProfile("sRGB")
         return np.array(
-            ImageCms.profileToProfile(image, source, target, RELATIVE, outputMode="RGB")
+            ImageCms.profileToProfile(image, source, target, RELATIVE, "RGB", flags=flags)
         )
-    space = {1: "gray", 3: "rgb", 4: "cmyk"}[1 if samples.ndim == 2 else samples.shape[2]]
     return imagecodecs.cms_transform(
         samples,
         profile,
         srgb_profile(),
-        colorspace=space,
+        colorspace={1: "gray", 3: "rgb", 4: "cmyk"}[channels],
         outcolorspace="rgb",
         outdtype=samples.dtype,
         intent=int(RELATIVE),
+        flags=flags,
     )
+
+
+@functools.lru_cache(maxsize=32)
+def _gray_table(profile: bytes, dtype: str) -> np.ndarray:
+    """The sRGB gray of every level; exact, where lcms would interpolate between few levels."""
+    levels = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(1, -1)
+    return _transform(levels, profile, NO_OPTIMIZATION)[0, :, 1]
 
 
 @functools.lru_cache(maxsize=32)
@@ -90,7 +102,3 @@ def _is_srgb(profile: bytes) -> bool:
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(1, -1, 3)
     moved = _transform(grid, profile).astype(int) - grid
     return bool(np.abs(moved).max() <= 1)
-
-
-def _mode(samples) -> str:
-    return "RGB" if samples.shape[2] == 3 else "CMYK"

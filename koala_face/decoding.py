@@ -20,6 +20,7 @@ from koala_face.samples import samples_of_image, samples_of_png, samples_of_tiff
 FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "BMP", "DIB", "GIF", "JPEG2000", "AVIF", "PPM")
 # Twice this number of pixels is Pillow's own limit for decompression bombs.
 MAX_PIXELS = 2 * 89_478_485
+MAX_CHANNELS = 5  # CMYK and alpha
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_DEPTH = 24  # where a PNG file says its bits per sample
@@ -97,11 +98,12 @@ def _decode(path: Path, shortest):
         with tifffile.TiffFile(path) as file:
             page = file.pages[0]
             if page.bitspersample > 8:
-                if page.imagewidth * page.imagelength > MAX_PIXELS:
+                if page.size > MAX_PIXELS * MAX_CHANNELS:
                     raise PhotographError(_bomb(path))
                 samples, alpha, notes = samples_of_tiff(page)
                 return samples, alpha, from_tiff(path, page, len(file.pages), notes), "TIFF"
-    with Image.open(path, formats=_formats()) as image:
+    # By an open file: of a path Pillow may map the samples into memory, which garbles rotated TIFF.
+    with open(path, "rb") as file, Image.open(file, formats=_formats()) as image:
         name = "JPEG" if image.format == "MPO" else image.format
         depth = header[PNG_DEPTH] if header.startswith(PNG_SIGNATURE) else 8
         if depth == 16:

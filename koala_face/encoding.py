@@ -127,7 +127,9 @@ def encode_png(photograph: Photograph) -> bytes:
 def with_alpha(photograph: Photograph) -> np.ndarray:
     """(H, W), or (H, W, 2), (H, W, 3) and (H, W, 4) where alpha lies behind the colour."""
     pixels = photograph.pixels
-    return pixels if photograph.alpha is None else np.dstack([pixels, photograph.alpha])
+    if photograph.alpha is None:
+        return np.ascontiguousarray(pixels)
+    return np.dstack([pixels, photograph.alpha])
 
 
 def write_beside(path: Path, data: bytes) -> None:

@@ -43,7 +43,9 @@ def from_pillow(image: Image.Image) -> Metadata:
     with contextlib.suppress(Exception):  # broken EXIF must not cost the photograph
         exif = image.getexif()
         exif.get(ORIENTATION)
-    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    frames = 1
+    with contextlib.suppress(Exception):  # nor must a broken second frame
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     kind = "page" if image.format == "TIFF" else "frame"
     return Metadata(profile, exif, clean_dpi(dpi), note_frames(frames, kind))
 

@@ -24,8 +24,11 @@ def samples_of_image(image: Image.Image, depth: int = 8):
         depth: bits per sample in the file, in which a PNG states its transparent gray.
     """
     key = image.info.get("transparency")
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return scale_to_sixteen_bit(np.asarray(image), 16)[0], None
+    if image.mode == "F":
+        return scale_to_sixteen_bit(np.asarray(image), 32)[0], None
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        # Pillow scales such files to 16 bits, in 32-bit integers.
+        return np.clip(np.asarray(image), 0, 65535).astype(np.uint16), None
     if image.mode in ("P", "PA"):
         clear = key is not None or image.mode == "PA" or image.palette.mode == "RGBA"
         image = image.convert("RGBA" if clear else "RGB")
@@ -53,12 +56,13 @@ def samples_of_png(data: bytes, key=None):
 def samples_of_tiff(page: tifffile.TiffPage):
     """Decode a page of more than 8 bits a sample; gives notes on its scaling as well."""
     channels = CHANNELS.get(page.photometric)
-    if channels is None or page.samplesperpixel < channels:
+    flat = page.ndim == (2 if page.samplesperpixel == 1 else 3)
+    if channels is None or page.samplesperpixel < channels or not flat:
         raise ValueError(
             f"a TIFF of {page.bitspersample} bits a sample with photometric "
             f"{int(page.photometric)} and {page.samplesperpixel} samples a pixel"
         )
-    samples = page.asarray().reshape(page.shape)
+    samples = page.asarray()
     axes = page.axes
     if "S" in axes:
         samples = np.moveaxis(samples, axes.index("S"), -1)
@@ -87,7 +91,7 @@ def scale_to_sixteen_bit(samples, bits: int):
     if kind == "u" and bits == 16:
         return samples.astype(np.uint16), []
     if kind in "ui":
-        largest = 65535 if samples.dtype == np.int32 else 2**bits - 1
+        largest = 2**bits - 1 if kind == "u" else 2 ** (bits - 1) - 1
         scaled = np.clip(samples, 0, largest) * (65535.0 / largest)
         return np.round(scaled).astype(np.uint16), [
             f"its {bits}-bit samples were scaled to 16 bits"
