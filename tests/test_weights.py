@@ -25,11 +25,15 @@ TAG = '"the-first-edition"'
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves `content`; `stops` cuts the connection after so many bytes of an answer."""
+    """Serves `content`, and cuts the connection `stops` bytes after the start of an answer.
+
+    `pause` follows each 64 kB; `shift` moves the part that a partial answer claims to be.
+    """
 
     content = b""
     tag = TAG
     stops = None
+    shift = 0
     pause = 0.0
     ranges = ()
 
@@ -51,6 +55,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.end_headers()
         body = server.content[start:]
         self.send_response(206 if start else 200)
+        if start:
+            end = len(server.content)
+            self.send_header("Content-Range", f"bytes {start + server.shift}-{end - 1}/{end}")
         self.send_header("ETag", server.tag)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -214,6 +221,16 @@ def test_a_new_edition_on_the_server_is_fetched_from_its_start(file, server, sav
     server.stops, server.tag = None, '"the-second-edition"'
     server.content = saved.replace(b"fc/relu", b"fc/RELU")
     assert downloads.download(file).read_bytes() == server.content
+
+
+def test_another_part_than_the_one_asked_for_is_refused(file, server, saved):
+    server.stops = 150_000
+    with pytest.raises(WeightsError):
+        downloads.download(file)
+    server.stops, server.shift = None, -1
+    with pytest.raises(WeightsError, match="another part of the file"):
+        downloads.download(file)
+    assert downloads.download(file).read_bytes() == saved, "from its start"
 
 
 def test_a_part_that_was_whole_already_is_used(file, server, saved):

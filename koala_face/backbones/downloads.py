@@ -160,6 +160,9 @@ def receive(file: WeightsFile, response, part: Path, progress: bool | None) -> N
     """Write an answer's body to `part`; it must be as long as announced and as published."""
     goes_on = response.status == http.HTTPStatus.PARTIAL_CONTENT
     start = part.stat().st_size if goes_on else 0
+    if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+        discard(part)
+        raise ConnectionError("another part of the file than the one asked for")
     length = response.headers.get("Content-Length")
     total = start + int(length) if length else None
     if None not in (total, file.size) and total != file.size:
