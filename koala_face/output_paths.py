@@ -73,8 +73,10 @@ def _find(text: str, output: Path) -> list[tuple[Path, Path]]:
     path = Path(text)
     if path.is_dir():
         found = [(path / place, place) for place in find_photographs(path)]
-        # The results of an earlier run may lie inside the folder that is coloured.
         here = output.resolve()
+        if here == path.resolve():
+            return found  # an error, but of another kind: see _refuse_collisions
+        # The results of an earlier run may lie inside the folder that is coloured.
         return [pair for pair in found if here not in pair[0].resolve().parents]
     if path.exists() or not glob.has_magic(text):
         return [(path, Path(path.name))]
