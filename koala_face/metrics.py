@@ -90,9 +90,14 @@ def colorfulness_attribute(value: float) -> str:
 
 
 def peak_signal_to_noise_ratio(colored, true):
-    """PSNR in dB, 10 log10(255²/MSE); infinite for a perfect picture."""
+    """PSNR in dB; infinite for a perfect picture."""
+    return decibels(mean_squared_error(colored, true))
+
+
+def decibels(mse):
+    """The PSNR of an MSE of 8-bit levels, 10 log10(255²/MSE)."""
     with np.errstate(divide="ignore"):
-        return 10 * np.log10(DATA_RANGE**2 / mean_squared_error(colored, true))
+        return 10 * np.log10(DATA_RANGE**2 / np.asarray(mse))
 
 
 def structural_similarity_index(colored, true):

@@ -1,0 +1,200 @@
+"""`python -m koala_face.compare`: the descriptors side by side (Tables V and VI, Figure 5)."""
+
+import dataclasses
+import json
+import logging
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from koala_face.backbones import BACKBONE_NAMES, WeightsError, find_backbone, locate_weights
+from koala_face.commands import INTERRUPTED, flag_name, parse_config, run, setting
+from koala_face.errors import KoalaFaceError
+from koala_face.photographs import find_photographs
+from koala_face.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+# Flags that go to `koala_face.train` as they are; without them its own defaults hold.
+TRAINING_FLAGS = (
+    "size",
+    "epochs",
+    "steps_per_epoch",
+    "batch_size",
+    "learning_rate",
+    "schedule",
+    "flip",
+    "seed",
+    "weights",
+    "device",
+)
+
+
+class CompareError(KoalaFaceError):
+    """Descriptors that cannot be compared."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareConfig:
+    """Train a model for each descriptor, where there is none yet, and compare them all."""
+
+    data: str = setting("data/helen/train", "folder of training portraits")  # II.B
+    validation: str = setting("data/helen/test", "folder on which all are measured")  # II.B
+    backbones: tuple[str, ...] = setting(BACKBONE_NAMES, "descriptors to train and compare")
+    model: tuple[str, ...] = setting((), "further models as NAME=FILE; may be repeated")
+    output: str = setting("comparison", "folder of the report", short="-o")
+    runs: str | None = setting(None, "folder of the runs (default: runs in the report's folder)")
+    measure_size: int = setting(256, "height and width at which is measured")  # II.B
+    cache: str = setting("data/cache", "folder of decoded portraits and embeddings")
+    resamples: int = setting(2000, "resamples of the bootstrap")  # our choice
+    size: int | None = setting(None, "for training; see koala_face.train")
+    epochs: int | None = setting(None, "for training")
+    steps_per_epoch: int | None = setting(None, "for training")
+    batch_size: int | None = setting(None, "for training")
+    learning_rate: float | None = setting(None, "for training")
+    schedule: str | None = setting(None, "for training")
+    flip: bool | None = setting(None, "for training")
+    seed: int | None = setting(None, "for training")
+    weights: str | None = setting(None, "folder of the descriptors' weights files")
+    device: str | None = setting(None, "for training")
+
+
+def find_usable(config: CompareConfig) -> tuple[list[str], dict[str, str]]:
+    """The descriptors whose weights are here, and the reason for each that is left out.
+
+    Raises:
+        BackboneError: for a name that is no descriptor's.
+    """
+    usable, left_out = [], {}
+    for name in config.backbones:
+        try:
+            locate_weights(find_backbone(name), config.weights)
+            usable.append(name)
+        except WeightsError as error:
+            log.warning("%s is left out. %s", name, error)
+            left_out[name] = str(error)
+    return usable, left_out
+
+
+def find_models(config: CompareConfig, usable) -> dict[str, Path]:
+    """Every compared model's name and file: the runs' and those of `--model`.
+
+    Raises:
+        CompareError: for a value that is not NAME=FILE, a missing file, a name given twice, or
+            nothing to compare.
+    """
+    models = {name: run_folder(config, name).model_file for name in usable}
+    for given in config.model:
+        name, separator, file = given.partition("=")
+        if not (name and separator and file):
+            raise CompareError(f"Expected --model NAME=FILE. Received: --model {given}.")
+        if name in models:
+            raise CompareError(f"Expected each name once. Received: {name!r} twice.")
+        if not Path(file).is_file():
+            raise CompareError(f"Expected a model file for {name}. Received: {file}.")
+        models[name] = Path(file)
+    if not models:
+        raise CompareError(
+            "Expected something to compare: no descriptor's weights are here, and no --model is "
+            "given. Fetch weights with python -m koala_face.weights, or add the descriptor none."
+        )
+    return models
+
+
+def run_folder(config: CompareConfig, name: str) -> RunFolder:
+    return RunFolder(Path(config.runs or Path(config.output) / "runs") / name)
+
+
+def training_settings(config: CompareConfig, name: str) -> dict:
+    """What is asked of the run of a descriptor, by the names of train's settings."""
+    given = {flag: getattr(config, flag) for flag in TRAINING_FLAGS}
+    given = {flag: value for flag, value in given.items() if value is not None}
+    return {"data": config.data, "validation": config.validation, "backbone": name, **given}
+
+
+def is_finished(folder: RunFolder, asked: dict) -> bool:
+    """Whether the run has all its epochs and was made with the settings asked for."""
+    if not (folder.settings_file.exists() and folder.model_file.exists()):
+        return False
+    settings = json.loads(folder.settings_file.read_text(encoding="utf-8"))["settings"]
+    same = all(settings.get(key, value) == value for key, value in asked.items())
+    return same and len(folder.history()) >= settings["epochs"]
+
+
+def training_command(config: CompareConfig, name: str) -> list[str]:
+    """The command that trains or goes on with the run of a descriptor."""
+    command = [sys.executable, "-m", "koala_face.train"]
+    for key, value in training_settings(config, name).items():
+        if isinstance(value, bool):
+            command.append(flag_name(key) if value else flag_name(f"no_{key}"))
+        else:
+            command += [flag_name(key), str(value)]
+    folder = run_folder(config, name).path
+    return [*command, "--cache", config.cache, "--output", str(folder), "--resume"]
+
+
+def train(config: CompareConfig, name: str) -> None:
+    """Train a descriptor's model in a process of its own, unless its run is finished.
+
+    Raises:
+        CompareError: if training fails; what it finished is kept.
+    """
+    folder = run_folder(config, name)
+    if is_finished(folder, training_settings(config, name)):
+        log.info("%s: the run in %s is finished", name, folder.path)
+        return
+    command = training_command(config, name)
+    log.info("%s: %s", name, shlex.join(command))
+    status = subprocess.run(command).returncode
+    if status in (INTERRUPTED, -2):
+        raise KeyboardInterrupt
+    if status:
+        raise CompareError(
+            f"Training with {name} ended with status {status}; its message stands above. "
+            "Repeat this command to go on from there, or leave the descriptor out of --backbones."
+        )
+
+
+def compare(config: CompareConfig) -> dict:
+    """Train, score and write the report.
+
+    Returns:
+        For each model and baseline its `evaluation.estimate`.
+
+    Raises:
+        KoalaFaceError: whatever the user can mend.
+    """
+    find_photographs(config.validation)
+    usable, left_out = find_usable(config)
+    models = find_models(config, usable)
+    if usable:
+        find_photographs(config.data)
+    for name in usable:
+        train(config, name)
+    from koala_face import comparison_report, report
+
+    folder = report.make_folder(config.output)
+    trials = comparison_report.load_trials(
+        models, config.validation, config.measure_size, config.cache, config.weights
+    )
+    results, text = comparison_report.write_comparison(
+        folder,
+        trials,
+        data=config.validation,
+        train_data=config.data,
+        cache=config.cache,
+        left_out=left_out,
+        resamples=config.resamples,
+    )
+    log.info("Report: %s", report.write_report(folder, text)[1])
+    return results
+
+
+def main(argv=None) -> int:
+    compare(parse_config(CompareConfig, argv, prog="python -m koala_face.compare"))
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

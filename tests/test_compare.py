@@ -1,0 +1,129 @@
+"""The compare command: what it trains, skips and leaves out, and what its tables hold."""
+
+import itertools
+import json
+import shlex
+import subprocess
+
+import pytest
+from untrained_models import save_untrained
+
+from koala_face import compare
+from koala_face.errors import KoalaFaceError
+from koala_face.run_folder import RunFolder
+
+EPOCH = {"loss": 0.5, "val_loss": 0.4, "val_loss_untreated": 0.4, "learning_rate": 0, "seconds": 1}
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Stands in for the training process: leaves a run folder, and notes the command."""
+    commands = []
+
+    def train(command):
+        commands.append(command)
+        flags = dict(itertools.pairwise(command))
+        run = RunFolder(flags["--output"])
+        settings = {key: flags[f"--{key}"] for key in ("data", "validation", "backbone")}
+        save_untrained(run.model_file)
+        epochs = int(flags["--epochs"])
+        run.settings_file.write_text(json.dumps({"settings": {**settings, "epochs": epochs}}))
+        run.write_history([{"epoch": epoch + 1, **EPOCH} for epoch in range(epochs)])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(compare.subprocess, "run", train)
+    return commands
+
+
+@pytest.fixture
+def argv(portrait_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))  # no downloaded weights there
+    words = ["--data", portrait_folder, "--validation", portrait_folder, "--measure-size", 64]
+    words += ["--epochs", 2, "--cache", tmp_path / "cache", "-o", tmp_path / "out"]
+    return [str(word) for word in [*words, "--resamples", 50]]
+
+
+def test_descriptors_models_and_baselines_stand_side_by_side(argv, trainings, tmp_path):
+    mine = save_untrained(tmp_path / "mine.h5")
+    argv += ["--backbones", "vgg19,none", "--model", f"mine={mine}"]
+    assert compare.main(argv) == 0
+    (command,) = trainings
+    assert command[1:3] == ["-m", "koala_face.train"]
+    assert "--backbone none --epochs 2" in shlex.join(command)
+    assert "--resume" in command
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    fifth, sixth = text.split("## Table V: ")[1].split("## As a share")[0].split("## Table VI")
+    for table in (fifth, sixth):
+        assert all(f"| {name} |" in table for name in ("none (zeros)", "mine", "gray: a = b = 0"))
+        assert "| VGG19 | left out: no weights |" in table
+    assert "| none − mine | MSE |" in text
+    assert "vgg19_weights" in text.split("## Left out")[1]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count('src="data:image/png') == 2  # Figure 5, and Figure 2 of the one run
+    header = (tmp_path / "out" / "portraits.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert {"none_mse", "mine_mse", "ceiling_ssim"} <= set(header.split(","))
+
+
+def test_a_finished_run_is_not_trained_again(argv, trainings):
+    for _ in range(2):
+        compare.main([*argv, "--backbones", "none"])
+    assert len(trainings) == 1
+
+
+@pytest.mark.parametrize("change", [["--epochs", "3"], ["--data", "elsewhere"]])
+def test_other_settings_go_to_train_which_judges_them(argv, trainings, change):
+    config = compare.parse_config(compare.CompareConfig, [*argv, "--backbones", "none"])
+    compare.train(config, "none")
+    changed = compare.parse_config(compare.CompareConfig, [*argv, "--backbones", "none", *change])
+    compare.train(changed, "none")
+    assert len(trainings) == 2
+
+
+def test_training_flags_are_passed_on(argv):
+    flags = "--size 64 --steps-per-epoch 2 --batch-size 4 --seed 7 --flip".split()
+    config = compare.parse_config(compare.CompareConfig, argv + flags)
+    command = shlex.join(compare.training_command(config, "none"))
+    for words in ("--size 64", "--steps-per-epoch 2", "--batch-size 4", "--seed 7", "--flip"):
+        assert words in command
+    assert "--learning-rate" not in command
+
+
+def test_train_knows_every_flag_that_is_passed_on(argv):
+    from koala_face.train import TrainConfig, parse_config
+
+    values = {"schedule": "cosine", "learning_rate": "0.1", "device": "cpu", "weights": "w"}
+    given = {flag: values.get(flag, "8") for flag in compare.TRAINING_FLAGS if flag != "flip"}
+    flags = [word for flag, value in given.items() for word in (compare.flag_name(flag), value)]
+    config = compare.parse_config(compare.CompareConfig, [*argv, *flags, "--no-flip"])
+    parsed = parse_config(TrainConfig, compare.training_command(config, "none")[3:])
+    assert {flag: str(getattr(parsed, flag)) for flag in given} == given
+    assert parsed.flip is False
+
+
+def test_a_failed_training_says_how_to_go_on(argv, monkeypatch):
+    failed = subprocess.CompletedProcess([], 1)
+    monkeypatch.setattr(compare.subprocess, "run", lambda command: failed)
+    with pytest.raises(KoalaFaceError, match="Repeat this command"):
+        compare.main([*argv, "--backbones", "none"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--backbones", "vgg19"], "something to compare"),
+        (["--backbones", "vgg", "--model", "a=b"], "vgg19"),
+        (["--backbones", "none", "--model", "mine.h5"], "NAME=FILE"),
+        (["--backbones", "none", "--model", "mine=missing.h5"], "missing"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_training(argv, trainings, flags, message):
+    with pytest.raises(KoalaFaceError, match=message):
+        compare.main(argv + flags)
+    assert trainings == []
+
+
+@pytest.mark.slow
+def test_the_real_training_is_run(argv, tmp_path):
+    flags = "--backbones none --size 64 --steps-per-epoch 2 --batch-size 2".split()
+    assert compare.main(argv + flags) == 0
+    assert RunFolder(tmp_path / "out" / "runs" / "none").history()[-1]["epoch"] == 2

@@ -1,0 +1,185 @@
+"""Scores of made pictures, by hand: a perfect coloring, the baselines, and how pixels stream."""
+
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+import skimage.color
+from untrained_models import save_untrained
+
+from koala_face import baselines, data, evaluation
+
+KEYS = [metric.key for metric in evaluation.METRICS]
+
+
+class MadePortraits:
+    """Pictures in memory with the interface of `data.Portraits`; notes what is read at once."""
+
+    def __init__(self, pictures):
+        self.pictures = np.asarray(pictures, np.uint8)
+        self.paths = [f"{row}.png" for row in range(len(pictures))]
+        self.embeddings = np.zeros((len(pictures), 4), np.float32)
+        self.largest = 0
+        self.portraits = self
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def __getitem__(self, rows):
+        read = self.pictures[rows]
+        self.largest = max(self.largest, len(read))
+        return read
+
+
+def flat(color, size=16):
+    return np.full((size, size, 3), color, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def real(astronaut, grace_hopper):
+    return MadePortraits([astronaut[:128, 160:288], grace_hopper[100:228, 200:328]])
+
+
+def test_a_perfect_coloring_has_no_error(real):
+    scores = evaluation.score(real, lambda batch: batch.ab)
+    for key in ("mse", "mae", "colorfulness_difference", "ab_mse", "ab_mae"):
+        assert scores.values[key].tolist() == [0, 0]
+    assert scores.values["ssim"] == pytest.approx([1, 1])
+    assert np.array_equal(scores.levels, scores.true_levels)
+
+
+def test_gray_by_hand():
+    # Red has the luminance 0.2126; the sRGB gray of it is 127. Blue: 0.0722, 76.
+    portraits = MadePortraits([flat((255, 0, 0)), flat((0, 0, 255)), flat((90, 90, 90))])
+    scores = evaluation.score(portraits, baselines.color_gray)
+    red, blue = (128**2 + 2 * 127**2) / 3, (179**2 + 2 * 76**2) / 3
+    assert scores.values["mse"] == pytest.approx([red, blue, 0])
+    assert scores.values["mae"] == pytest.approx([(128 + 254) / 3, (179 + 152) / 3, 0])
+    assert scores.values["colorfulness"].tolist() == [0, 0, 0]
+    true_ab = skimage.color.rgb2lab(np.uint8([[[255, 0, 0]]]))[0, 0, 1:]
+    assert scores.values["ab_mae"][0] == pytest.approx(np.abs(true_ab).mean(), abs=1e-3)
+    assert scores.true_colorfulness == pytest.approx([0.3 * 127.5 * 5**0.5, 76.5, 0])
+
+
+def test_gray_of_photographs_is_wholly_neutral(real):
+    scores = evaluation.score(real, baselines.color_gray)
+    assert scores.values["colorfulness"].tolist() == [0, 0]
+
+
+def test_a_constant_meets_a_portrait_of_one_color():
+    portraits = MadePortraits([flat((200, 150, 120))])
+    ab = skimage.color.rgb2lab(np.uint8([[[200, 150, 120]]]))[0, 0, 1:]
+    scores = evaluation.score(portraits, baselines.make_constant(ab))
+    assert scores.values["mse"].tolist() == [0]
+    assert data.mean_ab(portraits) == pytest.approx(ab, abs=1e-2)
+
+
+def test_the_ceiling_averages_blocks_of_two_by_two():
+    ab = np.zeros((1, 4, 4, 2), np.float32)
+    ab[0, :2, :2, 0] = [[4, 8], [0, 0]]
+    ab[0, 2, 3] = (-40, 20)
+    colored = baselines.color_ceiling(evaluation.Batch(None, None, ab, None))
+    expected = np.zeros((1, 4, 4, 2))
+    expected[0, :2, :2, 0] = 3
+    expected[0, 2:, 2:] = (-10, 5)
+    assert np.array_equal(colored, expected)
+
+
+def test_the_ceiling_is_perfect_where_blocks_are_of_one_color():
+    blocks = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), np.uint8)
+    portraits = MadePortraits(blocks.repeat(2, axis=1).repeat(2, axis=2))
+    assert evaluation.score(portraits, baselines.color_ceiling).values["mse"].tolist() == [0]
+
+
+def test_pixels_stream_in_batches():
+    portraits = MadePortraits([flat(level) for level in range(7)])
+    scores = evaluation.score(portraits, baselines.color_gray, batch_size=3)
+    assert portraits.largest == 3
+    assert all(values.shape == (7,) for values in scores.values.values())
+    assert scores.true_levels.sum() == 7 * 16 * 16 * 3
+
+
+def test_scores_do_not_depend_on_the_batch(real):
+    one, both = (evaluation.score(real, baselines.color_ceiling, batch_size=n) for n in (1, 2))
+    for key in KEYS:
+        assert one.values[key] == pytest.approx(both.values[key])
+
+
+def test_psnr_is_that_of_the_mean_error():
+    # 0 and 510 have the mean 255, so 10 log10(255); the mean of their own would be infinite.
+    values = {key: np.array([1.0, 3.0]) for key in KEYS} | {"mse": np.array([0.0, 510.0])}
+    estimates = evaluation.estimate(evaluation.Scores(["a", "b"], values, None, None))
+    assert estimates["psnr"].value == pytest.approx(10 * np.log10(255))
+    assert estimates["mae"].value == 2
+
+
+@pytest.mark.parametrize(
+    ("errors", "chosen"),
+    [
+        ([5, 3, 9, 4, 7], {0: "first, median", 1: "best", 2: "worst"}),
+        ([5, 3, 9, 4], {0: "first", 1: "best", 3: "median", 2: "worst"}),
+        ([1], {0: "first, best, median, worst"}),
+    ],
+)
+def test_portraits_are_chosen_by_rule(errors, chosen):
+    assert evaluation.choose_portraits(np.array(errors)) == chosen
+
+
+def test_a_row_per_portrait(tmp_path):
+    portraits = MadePortraits([flat((255, 0, 0)), flat((0, 0, 255))])
+    scores = {"gray": evaluation.score(portraits, baselines.color_gray)}
+    with open(evaluation.write_scores(tmp_path / "p.csv", scores), newline="") as file:
+        first, second = csv.DictReader(file)
+    assert (first["path"], second["path"]) == ("0.png", "1.png")
+    assert float(first["gray_mse"]) == pytest.approx((128**2 + 2 * 127**2) / 3, rel=1e-5)
+    assert float(second["true_colorfulness"]) == 76.5
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    return save_untrained(tmp_path_factory.mktemp("model") / "model.h5")
+
+
+def test_a_network_scores_like_its_own_output(model_file, real):
+    network, description = evaluation.load_network(model_file, 128)
+    assert description.size == 64
+    portraits = data.Portraits(real.paths, real.pictures, np.zeros((2, 512), np.float32), {})
+    scores = evaluation.score(portraits, evaluation.make_network(network))
+    lab = skimage.color.rgb2lab(real.pictures)
+    inputs = [np.float32(lab[..., :1] / 100), portraits.embeddings]
+    predicted = 128 * np.asarray(network(inputs, training=False))
+    assert predicted.shape == (2, 128, 128, 2)
+    errors = ((predicted - lab[..., 1:]) ** 2).mean(axis=(1, 2, 3))
+    assert scores.values["ab_mse"] == pytest.approx(errors, rel=1e-3)
+
+
+def test_weights_fit_another_size(model_file):
+    same, _ = evaluation.load_network(model_file, 64)
+    other, _ = evaluation.load_network(model_file, 96)
+    assert other.inputs[0].shape[1:] == (96, 96, 1)
+    for one, two in zip(same.get_weights(), other.get_weights(), strict=True):
+        assert np.array_equal(one, two)
+
+
+def test_a_size_that_does_not_fit_is_the_users_error(model_file):
+    with pytest.raises(evaluation.EvaluationError, match="multiple of 8"):
+        evaluation.load_network(model_file, 100)
+
+
+def test_the_mean_ab_comes_from_training_if_the_model_notes_it(
+    model_file, tmp_path, portrait_folder, astronaut, grace_hopper
+):
+    _, description = evaluation.load_network(model_file, 64)
+    portraits = MadePortraits([flat((200, 150, 120))])
+    noted = dataclasses.replace(description, training={"mean_ab": [1, 2], "data": "helen/train"})
+    assert baselines.find_mean_ab(noted, portraits)[0] == [1, 2]
+    assert "helen/train" in baselines.find_mean_ab(noted, portraits)[1]
+    measured, source = baselines.find_mean_ab(noted, portraits, portrait_folder, 64, tmp_path)
+    pictures = [astronaut, grace_hopper]
+    expected = np.mean([skimage.color.rgb2lab(rgb)[..., 1:].mean((0, 1)) for rgb in pictures], 0)
+    assert measured == pytest.approx(expected, abs=1)
+    assert portrait_folder.name in source
+    own, source = baselines.find_mean_ab(description, portraits)
+    assert own == data.mean_ab(portraits)
+    assert "hindsight" in source

@@ -1,0 +1,15 @@
+"""Model files with first weights and the descriptor `none`, for the tests of the commands."""
+
+from koala_face import model_files, models
+from koala_face.backbones import find_backbone
+
+
+def save_untrained(path, training=None, size=64):
+    """Write a network of Tables I-III at `size` that nobody trained; gives `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    none = find_backbone("none")
+    description = model_files.ModelDescription(
+        *("none", none.layer, none.preprocessing, none.embedding_dim, size), training=training or {}
+    )
+    model_files.save_model(models.build_colorizer(none.embedding_dim, size), path, description)
+    return path
