@@ -4,6 +4,8 @@ sRGB (IEC 61966-2-1) to CIELAB (CIE 15) and back, under illuminant D65 and the
 2 degree observer. Every function takes tensors or arrays of any leading shape,
 and works alike eagerly, in a `tf.function` and inside `tf.data`.
 
+The three conversions are `tf.function`s within: eager ops would take twice the time.
+
 The network never sees L, a, b in their own units: `scale_luminance`,
 `scale_ab` and their inverses are the one place that knows how they are scaled.
 """
@@ -16,6 +18,9 @@ LUMINANCE_SCALE = 100.0
 # Every a*, b* of sRGB lies in [-107.9, 98.3], inside the +-128 of the tanh output.
 AB_SCALE = 128.0
 
+# One graph for any size, after the second.
+_graph = tf.function(autograph=False, reduce_retracing=True)
+
 # Linear sRGB to XYZ and the white point of D65 for the 2 degree observer
 # (ITU-R BT.709 primaries, ASTM E308), to the digits that scikit-image uses.
 XYZ_FROM_RGB = np.array(
@@ -25,14 +30,25 @@ XYZ_FROM_RGB = np.array(
         [0.019334, 0.119193, 0.950227],
     ]
 )
-RGB_FROM_XYZ = np.linalg.inv(XYZ_FROM_RGB)
 D65_WHITE = np.array([0.95047, 1.0, 1.08883])
+# CIELAB looks at X/Xn, Y/Yn, Z/Zn.
+RELATIVE_XYZ_FROM_RGB = XYZ_FROM_RGB / D65_WHITE[:, None]
+RGB_FROM_RELATIVE_XYZ = np.linalg.inv(RELATIVE_XYZ_FROM_RGB)
 
-# CIE 15: f(t) is the cube root above (6/29)^3 and a line through f(0) = 16/116 below.
+# CIE 15: f(t) is the cube root above (6/29)^3 and a line below, to scikit-image's digits.
 LAB_THRESHOLD = 0.008856
 LAB_SLOPE = 7.787
 LAB_OFFSET = 16.0 / 116.0
-LAB_THRESHOLD_ROOT = 0.2068966
+LAB_THRESHOLD_ROOT = LAB_THRESHOLD ** (1.0 / 3.0)
+# L* = 116 f(Y) - 16, a* = 500 (f(X) - f(Y)), b* = 200 (f(Y) - f(Z)), of f less 16/116.
+LAB_FROM_F = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]])
+F_FROM_LAB = np.linalg.inv(LAB_FROM_F)
+# IEC 61966-2-1: ((encoded + 0.055) / 1.055) ^ 2.4 above 0.04045, encoded / 12.92 below.
+SRGB_OFFSET = 0.055
+SRGB_EXPONENT = 2.4
+SRGB_SLOPE = 12.92
+ENCODED_THRESHOLD = 0.04045
+LINEAR_THRESHOLD = 0.0031308
 
 
 def rgb_to_lab(rgb) -> tf.Tensor:
@@ -47,7 +63,7 @@ def rgb_to_lab(rgb) -> tf.Tensor:
     Raises:
         TypeError: for integers other than uint8, whose range is unknown.
     """
-    return xyz_to_lab(linear_to_xyz(decode_srgb(as_unit_float(rgb))))
+    return _rgb_to_lab(_as_srgb(rgb))
 
 
 def lab_to_rgb(lab) -> tf.Tensor:
@@ -59,12 +75,12 @@ def lab_to_rgb(lab) -> tf.Tensor:
     Returns:
         (..., 3) float32 in 0-1, gamma-encoded sRGB.
     """
-    return encode_srgb(tf.clip_by_value(lab_to_linear(lab), 0.0, 1.0))
+    return _lab_to_rgb(tf.cast(lab, tf.float32))
 
 
 def lab_to_linear(lab) -> tf.Tensor:
     """Convert CIELAB to linear sRGB, unclipped: outside 0-1 lies outside the gamut."""
-    return xyz_to_linear(lab_to_xyz(tf.cast(lab, tf.float32)))
+    return _mix(lab_to_xyz(tf.cast(lab, tf.float32)), RGB_FROM_RELATIVE_XYZ)
 
 
 def to_uint8(rgb) -> tf.Tensor:
@@ -90,8 +106,7 @@ def rgb_to_gray(rgb) -> tf.Tensor:
     Returns:
         (...) float32 in 0-1, one channel.
     """
-    linear = decode_srgb(as_unit_float(rgb))
-    return encode_srgb(_weighted_sum(tf.unstack(linear, axis=-1), XYZ_FROM_RGB[1]))
+    return _rgb_to_gray(_as_srgb(rgb))
 
 
 def scale_luminance(luminance) -> tf.Tensor:
@@ -114,70 +129,89 @@ def unscale_ab(scaled) -> tf.Tensor:
     return scaled * AB_SCALE
 
 
-def as_unit_float(rgb) -> tf.Tensor:
-    """uint8 in 0-255 or float in 0-1 to float32 in 0-1."""
-    rgb = tf.convert_to_tensor(rgb)
-    if rgb.dtype == tf.uint8:
-        return tf.cast(rgb, tf.float32) / 255.0
-    if not rgb.dtype.is_floating:
-        raise TypeError(
-            f"Expected sRGB as uint8 in 0-255 or as float in 0-1. Received: {rgb.dtype.name}. "
-            "Divide by the largest value of your format first."
-        )
-    return tf.cast(rgb, tf.float32)
+def decode_srgb(rgb) -> tuple[tf.Tensor, float]:
+    """Gamma-encoded sRGB, uint8 in 0-255 or float in 0-1, to linear light (IEC 61966-2-1).
 
-
-def decode_srgb(encoded) -> tf.Tensor:
-    """Gamma-encoded sRGB to linear light, both 0-1 (IEC 61966-2-1)."""
-    return tf.where(encoded > 0.04045, _power((encoded + 0.055) / 1.055, 2.4), encoded / 12.92)
+    Returns the light, float32 in 0 to `unit`, and `unit`: whoever multiplies by a matrix
+    next divides the matrix by it, instead of every pixel.
+    """
+    rgb = _as_srgb(rgb)
+    white = 255.0 if rgb.dtype == tf.uint8 else 1.0
+    unit = (white * (1.0 + SRGB_OFFSET)) ** SRGB_EXPONENT
+    light = _power_above_line(
+        tf.cast(rgb, tf.float32) + white * SRGB_OFFSET,
+        threshold=white * (ENCODED_THRESHOLD + SRGB_OFFSET),
+        exponent=SRGB_EXPONENT,
+        slope=unit / (white * SRGB_SLOPE),
+    )
+    return light, unit
 
 
 def encode_srgb(linear) -> tf.Tensor:
     """Linear light to gamma-encoded sRGB, both 0-1 (IEC 61966-2-1)."""
-    return tf.where(linear > 0.0031308, 1.055 * _power(linear, 1.0 / 2.4) - 0.055, linear * 12.92)
-
-
-def linear_to_xyz(linear) -> tf.Tensor:
-    """Linear sRGB to XYZ, Y = 1 for white."""
-    return _mix(linear, XYZ_FROM_RGB)
-
-
-def xyz_to_linear(xyz) -> tf.Tensor:
-    """XYZ to linear sRGB."""
-    return _mix(xyz, RGB_FROM_XYZ)
+    gain = 1.0 + SRGB_OFFSET
+    slope = SRGB_SLOPE / gain
+    return (
+        gain * _power_above_line(linear, LINEAR_THRESHOLD, 1.0 / SRGB_EXPONENT, slope) - SRGB_OFFSET
+    )
 
 
 def xyz_to_lab(xyz) -> tf.Tensor:
-    """XYZ to CIELAB, D65."""
-    t = xyz / D65_WHITE.astype("float32")
-    f = tf.where(t > LAB_THRESHOLD, _power(t, 1.0 / 3.0), LAB_SLOPE * t + LAB_OFFSET)
-    x, y, z = tf.unstack(f, axis=-1)
-    return tf.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
+    """XYZ relative to white to CIELAB."""
+    f = _power_above_line(xyz, LAB_THRESHOLD, 1.0 / 3.0, LAB_SLOPE, LAB_OFFSET)
+    return _mix(f, LAB_FROM_F)
 
 
 def lab_to_xyz(lab) -> tf.Tensor:
-    """CIELAB to XYZ, D65."""
-    luminance, a, b = tf.unstack(lab, axis=-1)
-    y = (luminance + 16.0) / 116.0
-    f = tf.stack([y + a / 500.0, y, y - b / 200.0], axis=-1)
-    return _inverse_lab_curve(f) * D65_WHITE.astype("float32")
+    """CIELAB to XYZ relative to white."""
+    return _inverse_lab_curve(_mix(lab, F_FROM_LAB) + LAB_OFFSET)
+
+
+@_graph
+def _rgb_to_lab(rgb):
+    linear, unit = decode_srgb(rgb)
+    return xyz_to_lab(_mix(linear, RELATIVE_XYZ_FROM_RGB / unit))
+
+
+@_graph
+def _lab_to_rgb(lab):
+    return encode_srgb(tf.clip_by_value(lab_to_linear(lab), 0.0, 1.0))
+
+
+@_graph
+def _rgb_to_gray(rgb):
+    linear, unit = decode_srgb(rgb)
+    return encode_srgb(_mix(linear, XYZ_FROM_RGB[1:2] / unit)[..., 0])
+
+
+def _as_srgb(rgb) -> tf.Tensor:
+    rgb = tf.convert_to_tensor(rgb)
+    if rgb.dtype != tf.uint8 and not rgb.dtype.is_floating:
+        raise TypeError(
+            f"Expected sRGB as uint8 in 0-255 or as float in 0-1. Received: {rgb.dtype.name}. "
+            "Divide by the largest value of your format first."
+        )
+    return rgb
 
 
 def _inverse_lab_curve(f) -> tf.Tensor:
-    return tf.where(f > LAB_THRESHOLD_ROOT, f * f * f, (f - LAB_OFFSET) / LAB_SLOPE)
+    root = tf.maximum(f, LAB_THRESHOLD_ROOT)
+    line = (tf.minimum(f, LAB_THRESHOLD_ROOT) - LAB_THRESHOLD_ROOT) / LAB_SLOPE
+    return root * root * root + line
 
 
-def _power(base, exponent: float) -> tf.Tensor:
-    """`base ** exponent` for base >= 0; exp and log are vectorised, `tf.pow` is not."""
-    return tf.exp(tf.math.log(tf.maximum(base, 1e-12)) * exponent)
+def _power_above_line(t, threshold: float, exponent: float, slope: float, less: float = 0.0):
+    """`t ** exponent` above `threshold`, the line of `slope` that meets it below; minus `less`.
+
+    A sum of two clipped curves, because `tf.where` costs more than both; and exp and log,
+    because `tf.pow` is not vectorised.
+    """
+    power = tf.exp(tf.math.log(tf.maximum(t, threshold)) * exponent)
+    return power + (tf.minimum(t, threshold) * slope - (threshold * slope + less))
 
 
 def _mix(channels, matrix: np.ndarray) -> tf.Tensor:
-    """Multiply the last axis by a 3x3 matrix, as sums: far quicker than an N x 3 product."""
-    parts = tf.unstack(channels, axis=-1)
-    return tf.stack([_weighted_sum(parts, row) for row in matrix], axis=-1)
-
-
-def _weighted_sum(channels, weights) -> tf.Tensor:
-    red, green, blue = channels
-    return red * weights[0] + green * weights[1] + blue * weights[2]
+    """Multiply the last axis by a matrix, on the CPU: a GPU may do it in less than float32."""
+    with tf.device("/CPU:0"):
+        pixels = tf.matmul(tf.reshape(channels, [-1, 3]), matrix.T.astype("float32"))
+        return tf.reshape(pixels, tf.concat([tf.shape(channels)[:-1], [len(matrix)]], axis=0))
