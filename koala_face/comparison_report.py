@@ -111,7 +111,9 @@ def write_comparison(
         f"# Descriptors compared on {report.code(report.short_name(data))}",
         describe_trials(trials, size),
         *describe_tables(results, names, left_out, f"{resamples} resamples, seed {SEED}", source),
-        *describe_differences({name: results[name] for name in trials}, len(first.portraits)),
+        *describe_differences(
+            {tables.extractor_title(name): results[name] for name in trials}, len(first.portraits)
+        ),
         *describe_figures(trials, chosen, histories),
         *describe_left_out(left_out),
     ]

@@ -10,12 +10,12 @@ import markdown
 from koala_face.errors import KoalaFaceError
 
 STYLE = """
-body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 sans-serif;
+body { max-width: 66rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 sans-serif;
        color: #222; background: #fff; }
 table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
-th, td { padding: 0.3rem 0.7rem; border-bottom: 1px solid #ddd; text-align: left;
+th, td { padding: 0.3rem 0.6rem; border-bottom: 1px solid #ddd; text-align: left;
          vertical-align: top; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td:first-child { white-space: normal; }
+td:first-child { white-space: normal; min-width: 9rem; }
 th { border-bottom: 2px solid #222; }
 img { max-width: 100%; height: auto; }
 code, pre { font-size: 0.9em; background: #f4f4f4; overflow-wrap: anywhere; }

@@ -112,14 +112,14 @@ def table_v(results, names: dict[str, str], left_out) -> str:
     truth = {"colorfulness": next(iter(results.values()))["true_colorfulness"]}
     rows = [*_extractor_rows(results, names, left_out, keys)]
     rows.append(["Ground truth", metric_cell(truth, *keys), *paper_cells(PAPER_TRUTH, keys)])
-    return table(["Global feature extractor", "M", "M in the paper"], rows)
+    return table(["Global feature extractor", "M", "paper's M"], rows)
 
 
 def table_vi(results, names: dict[str, str], left_out) -> str:
     """Table VI: the mean MSE, MAE and ΔM, ours and the paper's; arguments as for `table_v`."""
     keys = ("mse", "mae", "colorfulness_difference")
     titles = [TITLES[key] for key in keys]
-    header = ["Global feature extractor", *titles, *(f"{title} in the paper" for title in titles)]
+    header = ["Global feature extractor", *titles, *(f"paper's {title}" for title in titles)]
     return table(header, _extractor_rows(results, names, left_out, keys))
 
 
@@ -160,8 +160,9 @@ def differences_table(results: dict[str, dict[str, Estimate]]) -> str:
         for other in names[position + 1 :]:
             for key in ("mse", "mae", "colorfulness_difference"):
                 change = difference(results[one][key], results[other][key])
-                part = change.value / results[other][key].value
-                share = f"{number(100 * part, 1)} %" if key != "colorfulness_difference" else ""
-                cells = with_interval(change, DIGITS[key]), share, verdict(one, other, key, change)
+                part = share(change, results[other][key]).value
+                relative = f"{number(100 * part, 1)} %" if key != "colorfulness_difference" else ""
+                words = verdict(one, other, key, change)
+                cells = with_interval(change, DIGITS[key]), relative, words
                 rows.append([f"{one} − {other}", TITLES[key], *cells])
     return table(["", "", "difference", "relative", "verdict"], rows)

@@ -56,7 +56,7 @@ def test_descriptors_models_and_baselines_stand_side_by_side(argv, trainings, tm
     for table in (fifth, sixth):
         assert all(f"| {name} |" in table for name in ("none (zeros)", "mine", "gray: a = b = 0"))
         assert "| VGG19 | left out: no weights |" in table
-    assert "| none − mine | MSE |" in text
+    assert "| none (zeros) − mine | MSE |" in text
     assert "vgg19_weights" in text.split("## Left out")[1]
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count('src="data:image/png') == 2  # Figure 5, and Figure 2 of the one run

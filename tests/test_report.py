@@ -109,6 +109,11 @@ def test_all_pairs_are_compared():
     assert "may be noise" in next(line for line in text.splitlines() if "b − c | MSE" in line)
 
 
+def test_perfect_models_can_be_compared():
+    results = {"a": metrics(0.0), "b": metrics(0.0)}
+    assert row_of(tables.differences_table(results), "a − b | MSE")[3] == "– %"
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(-0.5, "−0.5"), (None, "–"), (float("nan"), "–"), (float("inf"), "∞")]
 )
