@@ -22,7 +22,7 @@ def make_reestimate(model: keras.Model, compiled: bool = True):
     """
     layers = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
 
-    @tf.function(jit_compile=compiled or None)
+    @tf.function(autograph=False, jit_compile=compiled or None)
     def normalize(luminance, embedding):
         model([luminance, embedding], training=True)
 
