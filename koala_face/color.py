@@ -91,7 +91,7 @@ def to_uint8(rgb) -> tf.Tensor:
 def luminance_to_gray(luminance) -> tf.Tensor:
     """Give the neutral sRGB gray of L*: (...) float in 0-100 to (...) float32 in 0-1."""
     f = (tf.cast(luminance, tf.float32) + 16.0) / 116.0
-    return encode_srgb(tf.clip_by_value(_inverse_lab_curve(f), 0.0, 1.0))
+    return encode_srgb(_inverse_lab_curve(f))
 
 
 def rgb_to_gray(rgb) -> tf.Tensor:
@@ -148,12 +148,10 @@ def decode_srgb(rgb) -> tuple[tf.Tensor, float]:
 
 
 def encode_srgb(linear) -> tf.Tensor:
-    """Linear light to gamma-encoded sRGB, both 0-1 (IEC 61966-2-1)."""
+    """Linear light to gamma-encoded sRGB, 0-1 and clipped to it (IEC 61966-2-1)."""
     gain = 1.0 + SRGB_OFFSET
-    slope = SRGB_SLOPE / gain
-    return (
-        gain * _power_above_line(linear, LINEAR_THRESHOLD, 1.0 / SRGB_EXPONENT, slope) - SRGB_OFFSET
-    )
+    curve = _power_above_line(linear, LINEAR_THRESHOLD, 1.0 / SRGB_EXPONENT, SRGB_SLOPE / gain)
+    return tf.clip_by_value(gain * curve - SRGB_OFFSET, 0.0, 1.0)
 
 
 def xyz_to_lab(xyz) -> tf.Tensor:
@@ -175,7 +173,7 @@ def _rgb_to_lab(rgb):
 
 @_graph
 def _lab_to_rgb(lab):
-    return encode_srgb(tf.clip_by_value(lab_to_linear(lab), 0.0, 1.0))
+    return encode_srgb(lab_to_linear(lab))
 
 
 @_graph

@@ -122,6 +122,7 @@ def test_colors_outside_srgb_are_clipped():
     rgb = color.lab_to_rgb([[50.0, 120.0, 0.0], [50.0, -120.0, 0.0]]).numpy()
     assert rgb.min() == 0.0
     assert rgb.max() <= 1.0
+    assert color.luminance_to_gray([-5.0, 0.0, 104.0]).numpy().tolist() == [0.0, 0.0, 1.0]
     # Outside, the linear light that was clipped lies beyond 0-1.
     assert color.lab_to_linear([[50.0, -120.0, 0.0]]).numpy().min() < 0.0
 
