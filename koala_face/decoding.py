@@ -100,7 +100,7 @@ def _decode(path: Path, shortest):
             if page.bitspersample > 8:
                 if page.size > MAX_PIXELS * MAX_CHANNELS:
                     raise PhotographError(_bomb(path))
-                samples, alpha, notes = samples_of_tiff(page)
+                samples, alpha, notes = samples_of_tiff(page, path)
                 return samples, alpha, from_tiff(path, page, len(file.pages), notes), "TIFF"
     # By an open file: of a path Pillow may map the samples into memory, which garbles rotated TIFF.
     with open(path, "rb") as file, Image.open(file, formats=_formats()) as image:

@@ -4,12 +4,15 @@ Colour is (H, W) gray, (H, W, 3) RGB or (H, W, 4) CMYK where 0 is no ink; alpha 
 (H, W) or None. Both are uint8 or uint16 over the whole range of the type.
 """
 
+from pathlib import Path
+
 import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image
 
-# TIFF 6.0 and its supplements: the tags PhotometricInterpretation and ExtraSamples.
+# TIFF 6.0 and its supplements: the tags Compression, PhotometricInterpretation, ExtraSamples.
+UNCOMPRESSED = 1
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, SEPARATED = 0, 1, 2, 5
 CHANNELS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, SEPARATED: 4}
 PREMULTIPLIED, STRAIGHT = 1, 2
@@ -53,8 +56,8 @@ def samples_of_png(data: bytes, key=None):
     return samples, None if key is None else key_to_alpha(samples, np.asarray(key))
 
 
-def samples_of_tiff(page: tifffile.TiffPage):
-    """Decode a page of more than 8 bits a sample; gives notes on its scaling as well."""
+def samples_of_tiff(page: tifffile.TiffPage, path: Path):
+    """Decode the first page, of more than 8 bits a sample; gives notes on its scaling as well."""
     channels = CHANNELS.get(page.photometric)
     flat = page.ndim == (2 if page.samplesperpixel == 1 else 3)
     if channels is None or page.samplesperpixel < channels or not flat:
@@ -62,7 +65,14 @@ def samples_of_tiff(page: tifffile.TiffPage):
             f"a TIFF of {page.bitspersample} bits a sample with photometric "
             f"{int(page.photometric)} and {page.samplesperpixel} samples a pixel"
         )
-    samples = page.asarray()
+    if page.compression == UNCOMPRESSED:
+        samples = page.asarray()
+    else:
+        # By libtiff: the decoder of LZW that tifffile takes reads beyond its memory where a file
+        # is damaged (imagecodecs 2025.3.30, the last for Python 3.10).
+        samples = imagecodecs.tiff_decode(path.read_bytes(), index=0)
+        if samples.shape != page.shape:
+            raise ValueError(f"{samples.shape} samples, expected {page.shape}")
     axes = page.axes
     if "S" in axes:
         samples = np.moveaxis(samples, axes.index("S"), -1)
