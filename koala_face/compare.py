@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from koala_face import report
 from koala_face.backbones import BACKBONE_NAMES, WeightsError, find_backbone, locate_weights
 from koala_face.commands import INTERRUPTED, flag_name, parse_config, run, setting
 from koala_face.errors import KoalaFaceError
@@ -170,11 +171,11 @@ def compare(config: CompareConfig) -> dict:
     models = find_models(config, usable)
     if usable:
         find_photographs(config.data)
+    folder = report.make_folder(config.output)
     for name in usable:
         train(config, name)
-    from koala_face import comparison_report, report
+    from koala_face import comparison_report
 
-    folder = report.make_folder(config.output)
     trials = comparison_report.load_trials(
         models, config.validation, config.measure_size, config.cache, config.weights
     )

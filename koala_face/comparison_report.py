@@ -88,25 +88,20 @@ def write_comparison(
     """
     first = next(iter(trials.values()))
     size = first.portraits.portraits.shape[1]
-    noted = "mean_ab" in first.description.training or not Path(train_data).is_dir()
-    mean_ab, source = baselines.find_mean_ab(
-        first.description, first.portraits, None if noted else train_data, size, cache
-    )
+    constant, source = find_constant(first, train_data, size, cache)
     networks = {name: evaluation.make_network(trial.model) for name, trial in trials.items()}
     scores = {
         name: evaluation.score(trials.get(name, first).portraits, coloring, name=name)
-        for name, coloring in (networks | baselines.make_baselines(mean_ab)).items()
+        for name, coloring in (networks | baselines.make_baselines(constant)).items()
     }
-    results = {
-        name: evaluation.estimate(scored, resamples, SEED) for name, scored in scores.items()
-    }
+    results = evaluation.estimate_all(scores, resamples, SEED)
     evaluation.write_scores(folder / "portraits.csv", scores)
     chosen = draw_comparison(folder, trials, networks, scores)
     histories = {
         name: draw_training(folder, trial.file, f"figure2-{name}.png")
         for name, trial in trials.items()
     }
-    names = baselines.name_baselines(mean_ab, size)
+    names = baselines.name_baselines(constant, size)
     sections = [
         f"# Descriptors compared on {report.code(report.short_name(data))}",
         describe_trials(trials, size),
@@ -118,6 +113,14 @@ def write_comparison(
         *describe_left_out(left_out),
     ]
     return results, "\n\n".join(sections)
+
+
+def find_constant(trial: Trial, train_data, size: int, cache) -> tuple[list[float], str]:
+    """The constant baseline: as the model notes it, or measured if the folder is there."""
+    noted = "mean_ab" in trial.description.training or not Path(train_data).is_dir()
+    return baselines.find_mean_ab(
+        trial.description, trial.portraits, None if noted else train_data, size, cache
+    )
 
 
 def draw_comparison(folder: Path, trials, networks, scores) -> dict[int, str]:

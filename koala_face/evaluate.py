@@ -4,10 +4,16 @@ import dataclasses
 import logging
 from pathlib import Path
 
-from koala_face.commands import parse_config, run, setting
+from koala_face import report
+from koala_face.commands import flag_name, parse_config, run, setting
+from koala_face.errors import KoalaFaceError
 from koala_face.photographs import find_photographs
 
 log = logging.getLogger(__name__)
+
+
+class EvaluateError(KoalaFaceError):
+    """A flag's value that makes no sense."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +37,17 @@ class EvaluateConfig:
 
 
 def check_inputs(config: EvaluateConfig) -> None:
-    """Refuse missing photographs at once, before TensorFlow is loaded.
+    """Refuse missing photographs and impossible numbers at once, before TensorFlow is loaded.
 
     Raises:
         PhotographError: names the folder.
+        EvaluateError: names the flag.
     """
+    for name in ("batch_size", "resamples"):
+        if getattr(config, name) < 1:
+            raise EvaluateError(
+                f"Expected {flag_name(name)} of 1 or more. Received: {getattr(config, name)}."
+            )
     find_photographs(config.data)
     if config.train_data:
         find_photographs(config.train_data)
@@ -51,80 +63,62 @@ def evaluate(config: EvaluateConfig) -> dict:
         KoalaFaceError: whatever the user can mend.
     """
     check_inputs(config)
-    from koala_face import baselines, evaluation, evaluation_report, report
+    folder = report.make_folder(config.output)
+    from koala_face import baselines, evaluation, evaluation_report
     from koala_face.backbones import find_backbone
     from koala_face.colorizer import shipped_model
     from koala_face.data import load_portraits
 
-    folder = report.make_folder(config.output)
     model_file = Path(config.model or shipped_model(config.variant))
     network, description = evaluation.load_network(model_file, config.size)
+    backbone = find_backbone(description.backbone, description.layer)
     portraits = load_portraits(
-        config.data,
-        config.size,
-        find_backbone(description.backbone, description.layer),
-        config.cache,
-        weights=config.weights,
-        strict=config.strict,
+        config.data, config.size, backbone, config.cache, config.weights, config.strict
     )
-    mean_ab, source = baselines.find_mean_ab(
+    constant = baselines.find_mean_ab(
         description, portraits, config.train_data, config.size, config.cache
     )
-    colorings = {
-        "model": evaluation.make_network(network),
-        **baselines.make_baselines(mean_ab),
-    }
+    colorings = {"model": evaluation.make_network(network), **baselines.make_baselines(constant[0])}
     scores = {
         name: evaluation.score(portraits, coloring, config.batch_size, name)
         for name, coloring in colorings.items()
     }
-    results = {
-        name: evaluation.estimate(scored, config.resamples, config.seed)
-        for name, scored in scores.items()
-    }
+    results = evaluation.estimate_all(scores, config.resamples, config.seed)
     evaluation.write_scores(folder / "portraits.csv", scores)
-    text = evaluation_report.compose(
-        evaluation_report.Subject(
-            model=report.short_name(model_file),
-            data=report.short_name(config.data),
-            command=as_command(config, model_file),
-            size=config.size,
-            description=description,
-            mean_ab=mean_ab,
-            mean_ab_source=source,
-            bootstrap=f"{config.resamples} resamples, seed {config.seed}",
-        ),
-        portraits,
-        results,
-        evaluation_report.draw_figures(folder, portraits, colorings["model"], scores["model"]),
-        evaluation_report.draw_training(folder, model_file),
-    )
+    subject = describe(config, model_file, description, constant)
+    chosen = evaluation_report.draw_figures(folder, portraits, colorings["model"], scores["model"])
+    history = evaluation_report.draw_training(folder, model_file)
+    text = evaluation_report.compose(subject, portraits, results, chosen, history)
     _, page = report.write_report(folder, text)
-    log.info("%s", summarize(results))
-    log.info("Report: %s", page)
+    log.info("%s. Report: %s", evaluation_report.summarize(results), page)
     return results
+
+
+def describe(config: EvaluateConfig, model_file: Path, description, constant):
+    """What the report is about: an `evaluation_report.Subject`."""
+    from koala_face.evaluation_report import Subject
+
+    mean_ab, source = constant
+    return Subject(
+        model=report.short_name(model_file),
+        data=report.short_name(config.data),
+        command=as_command(config, model_file),
+        size=config.size,
+        description=description,
+        mean_ab=mean_ab,
+        mean_ab_source=source,
+        bootstrap=f"{config.resamples} resamples, seed {config.seed}",
+    )
 
 
 def as_command(config: EvaluateConfig, model_file: Path) -> str:
     """The command that repeats this report; paths by their last two names."""
-    from koala_face.report import short_name
-
-    words = [f"python -m koala_face.evaluate --model {short_name(model_file)}"]
-    words.append(f"--data {short_name(config.data)} --size {config.size}")
+    words = [f"python -m koala_face.evaluate --model {report.short_name(model_file)}"]
+    words.append(f"--data {report.short_name(config.data)} --size {config.size}")
     if config.train_data:
-        words.append(f"--train-data {short_name(config.train_data)}")
+        words.append(f"--train-data {report.short_name(config.train_data)}")
     words.append(f"--resamples {config.resamples} --seed {config.seed}")
     return " ".join(words)
-
-
-def summarize(results: dict) -> str:
-    """One line: the model's metrics, and its errors as a share of gray's."""
-    model, gray = results["model"], results["gray"]
-    return (
-        f"MSE {model['mse'].value:.1f} ({model['mse'].value / gray['mse'].value:.3f} of gray's), "
-        f"MAE {model['mae'].value:.2f} ({model['mae'].value / gray['mae'].value:.3f} of gray's), "
-        f"M {model['colorfulness'].value:.2f}, ΔM {model['colorfulness_difference'].value:.2f}"
-    )
 
 
 def main(argv=None) -> int:

@@ -178,6 +178,11 @@ def estimate(scores: Scores, resamples: int = RESAMPLES, seed: int = 0) -> dict[
     return estimates
 
 
+def estimate_all(scores: dict[str, Scores], resamples: int = RESAMPLES, seed: int = 0) -> dict:
+    """`estimate` of each, with the same draws: their shares and differences are paired."""
+    return {name: estimate(scored, resamples, seed) for name, scored in scores.items()}
+
+
 def choose_portraits(errors) -> dict[int, str]:
     """The portraits that the figures show: first, best, median and worst by MSE.
 

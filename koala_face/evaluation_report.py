@@ -9,6 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from koala_face import __version__, baselines, evaluation, figures, report, tables
+from koala_face.bootstrap import share
 from koala_face.model_files import ModelDescription
 from koala_face.run_folder import RunFolder
 
@@ -120,6 +121,17 @@ def compose(subject: Subject, portraits, results, chosen, history) -> str:
             "## Each portrait",
             "`portraits.csv` holds every metric of every portrait, the model's and the baselines'.",
         ]
+    )
+
+
+def summarize(results) -> str:
+    """One line: the model's metrics, and its errors as a share of gray's."""
+    model, gray = results["model"], results["gray"]
+    mse, mae = (tables.number(share(model[key], gray[key]).value, 3) for key in ("mse", "mae"))
+    return (
+        f"MSE {model['mse'].value:.1f} ({mse} of gray's), "
+        f"MAE {model['mae'].value:.2f} ({mae} of gray's), "
+        f"M {model['colorfulness'].value:.2f}, ΔM {model['colorfulness_difference'].value:.2f}"
     )
 
 

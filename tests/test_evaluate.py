@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from PIL import Image
 from untrained_models import save_untrained
 
 from koala_face import evaluate
@@ -59,6 +60,23 @@ def test_figures_stand_in_the_page(report):
     page = (report / "report.html").read_text(encoding="utf-8")
     assert page.count('src="data:image/png;base64,') == page.count("<img") == 3
     assert all((report / f"figure{number}.png").stat().st_size > 0 for number in (2, 3, 4))
+
+
+def test_a_folder_of_gray_photographs(tmp_path):
+    """Gray is perfect there, so nothing is a share of its error."""
+    Image.fromarray(np.full((80, 80, 3), 99, np.uint8)).save(tmp_path / "gray.png")
+    model = save_untrained(tmp_path / "model.h5")
+    argv = ["--data", tmp_path, "--model", model, "--size", 64, "--cache", tmp_path / "cache"]
+    assert evaluate.main([str(word) for word in [*argv, "-o", tmp_path / "report"]]) == 0
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "| gray: a = b = 0 | 0.0 | 0.00 |" in text
+    assert "| gray: a = b = 0 | – |" in text
+    assert "a constant in hindsight" in text
+
+
+def test_impossible_numbers_are_refused(portrait_folder):
+    with pytest.raises(KoalaFaceError, match="--resamples"):
+        evaluate.main(["--data", str(portrait_folder), "--resamples", "0"])
 
 
 def test_missing_inputs_are_named(tmp_path, portrait_folder):
