@@ -121,7 +121,7 @@ def test_damaged_files_give_named_errors_or_whole_photographs(tmp_path, astronau
         else:
             check_whole(photograph, data, name)
             outcomes["read"] += 1
-        assert time.monotonic() - start < 5, f"turn {turn}, {name}: a hang"
+        assert time.monotonic() - start < 30, f"turn {turn}, {name}: a hang"
         if time.monotonic() > end:
             break
     assert min(outcomes.values()) > 50, outcomes
