@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import re
 import shlex
 import subprocess
 import sys
@@ -30,6 +31,9 @@ TRAINING_FLAGS = (
     "weights",
     "device",
 )
+
+# Names become files and table cells.
+NAME = re.compile(r"[\w .+-]+")
 
 
 class CompareError(KoalaFaceError):
@@ -88,8 +92,11 @@ def find_models(config: CompareConfig, usable) -> dict[str, Path]:
     models = {name: run_folder(config, name).model_file for name in usable}
     for given in config.model:
         name, separator, file = given.partition("=")
-        if not (name and separator and file):
-            raise CompareError(f"Expected --model NAME=FILE. Received: --model {given}.")
+        if not (NAME.fullmatch(name) and separator and file):
+            raise CompareError(
+                "Expected --model NAME=FILE, the name of letters, digits, spaces and . + - _. "
+                f"Received: --model {given}."
+            )
         if name in models:
             raise CompareError(f"Expected each name once. Received: {name!r} twice.")
         if not Path(file).is_file():

@@ -97,10 +97,7 @@ def write_comparison(
     results = evaluation.estimate_all(scores, resamples, SEED)
     evaluation.write_scores(folder / "portraits.csv", scores)
     chosen = draw_comparison(folder, trials, networks, scores)
-    histories = {
-        name: draw_training(folder, trial.file, f"figure2-{name}.png")
-        for name, trial in trials.items()
-    }
+    histories = draw_trainings(folder, trials)
     names = baselines.name_baselines(constant, size)
     sections = [
         f"# Descriptors compared on {report.code(report.short_name(data))}",
@@ -139,6 +136,14 @@ def draw_comparison(folder: Path, trials, networks, scores) -> dict[int, str]:
     figure = figures.pictures_figure(rows, columns, list(chosen.values()))
     figures.save_figure(figure, folder / "figure5.png")
     return chosen
+
+
+def draw_trainings(folder: Path, trials: dict[str, Trial]) -> dict[str, list[dict]]:
+    """Draw Figure 2 of each model whose run is known; gives the runs' histories."""
+    return {
+        name: draw_training(folder, trial.file, f"figure2-{name}.png")
+        for name, trial in trials.items()
+    }
 
 
 def describe_trials(trials: dict[str, Trial], size: int) -> str:

@@ -113,6 +113,7 @@ def test_a_failed_training_says_how_to_go_on(argv, monkeypatch):
         (["--backbones", "vgg19"], "something to compare"),
         (["--backbones", "vgg", "--model", "a=b"], "vgg19"),
         (["--backbones", "none", "--model", "mine.h5"], "NAME=FILE"),
+        (["--backbones", "none", "--model", "../a=b.h5"], "NAME=FILE"),
         (["--backbones", "none", "--model", "mine=missing.h5"], "missing"),
     ],
 )
