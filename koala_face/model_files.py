@@ -24,12 +24,8 @@ import tensorflow as tf
 from koala_face import __version__
 from koala_face.color import AB_SCALE, LUMINANCE_SCALE
 from koala_face.errors import KoalaFaceError
-from koala_face.model_config import (
-    ModelConfigError,
-    check_config,
-    check_layer_classes,
-    portable_config,
-)
+from koala_face.model_check import ModelConfigError, check_config, check_layer_classes, model_ends
+from koala_face.model_config import portable_config
 from koala_face.model_weights import NOTATION, read_weights, write_weights
 
 keras = tf.keras
@@ -146,6 +142,8 @@ def read_description(file) -> ModelDescription:
     for row in dataclasses.fields(ModelDescription):
         value = file.attrs.get(_attribute(row.name))
         try:
+            if value is None:
+                raise TypeError("no such attribute")
             values[row.name] = json.loads(value) if row.type is dict else row.type(value)
         except (TypeError, ValueError) as error:
             raise ModelFileError(
@@ -222,7 +220,7 @@ def _check_ends(config: dict, description: ModelDescription) -> None:
         layer["name"]: layer["config"].get("batch_input_shape")
         for layer in config["config"]["layers"]
     }
-    found = {name: shapes[name] for name, _, _ in config["config"]["input_layers"]}
+    found = {name: shapes[name] for name, _, _ in model_ends(config["config"]["input_layers"])}
     if found != expected:
         raise ModelFileError(
             f"Expected a colorizer with the inputs {expected}. Received: {found}. "
