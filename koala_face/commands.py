@@ -73,6 +73,7 @@ def show_progress() -> None:
     handler.setFormatter(logging.Formatter("%(message)s"))
     package = logging.getLogger("koala_face")
     package.handlers[:] = [handler]
+    package.propagate = False  # absl, which TensorFlow loads, prints all that reaches the root
     package.setLevel(logging.INFO)
 
 

@@ -1,5 +1,6 @@
 """What all tests share: quiet imports, fixed seeds, a folder with two real portraits."""
 
+import logging
 import os
 import warnings
 
@@ -24,6 +25,15 @@ from koala_face import sample_portraits
 def _seeds():
     np.random.seed(0)
     tf.random.set_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _messages():
+    """Undo what `commands.run` does to the package's logger, so that caplog sees all messages."""
+    yield
+    package = logging.getLogger("koala_face")
+    package.handlers.clear()
+    package.propagate = True
 
 
 @pytest.fixture(scope="session")
