@@ -64,7 +64,8 @@ class Colorizer:
         self.input_size = input_size
         self.upsampling = upsampling
         self.saturation = saturation
-        self._predict = _compile_network(model, describe, self.size, input_size)
+        self._describe = describe
+        self._predict = _compile_network(model, self.size)
 
     @classmethod
     def load(
@@ -124,7 +125,8 @@ class Colorizer:
         for start in range(0, len(images), BATCH_SIZE):
             batch = images[start : start + BATCH_SIZE]
             inputs = [self.prepare(pixels) for pixels in batch]
-            for pixels, seen, ab in zip(batch, inputs, self.predict(inputs), strict=True):
+            predictions = self.predict(inputs, self.describe(inputs))
+            for pixels, seen, ab in zip(batch, inputs, predictions, strict=True):
                 colored.append(self.finish(pixels, seen, ab, np.uint8))
         return colored
 
@@ -134,10 +136,13 @@ class Colorizer:
         sizes = (self.size, self.input_size)
         return NetworkInput(*(resize(gray, size, size) for size in sizes))
 
-    def predict(self, inputs: list[NetworkInput]) -> np.ndarray:
-        """The networks' part: (N, h, w, 2) float32 a*, b* of N photographs."""
-        portraits, grays = (np.stack(column) for column in zip(*inputs, strict=True))
-        return self._predict(portraits, grays).numpy()
+    def describe(self, inputs: list[NetworkInput]) -> np.ndarray:
+        """The descriptor's vectors, (N, D) float32, of N photographs."""
+        return np.asarray(self._describe(np.stack([seen.descriptor for seen in inputs])))
+
+    def predict(self, inputs: list[NetworkInput], vectors) -> np.ndarray:
+        """The network's a*, b*, (N, h, w, 2) float32, of N photographs and their vectors."""
+        return self._predict(np.stack([seen.portrait for seen in inputs]), vectors).numpy()
 
     def finish(self, pixels, seen: NetworkInput, ab, dtype=None) -> np.ndarray:
         """Colour the whole photograph, (H, W, 3), at the depth of `pixels` or of `dtype`."""
@@ -178,23 +183,25 @@ def _samples_of_array(array):
     return split_alpha(array) if array.shape[2:] in ((2,), (4,)) else (array, None)
 
 
-def _compile_network(model, describe, size: int, input_size: int):
-    """One graph of both networks: uint8 grays to ab, left at the size before the last doubling.
+def _compile_network(model, size: int):
+    """A graph of uint8 grays and vectors to ab, left at the size before the last doubling.
 
     The last row of Table III repeats each pixel four times; without the repetition the
     upsampling to the photograph's size starts from what the network really predicted.
     """
     repeats = 2 if isinstance(model.layers[-1], keras.layers.UpSampling2D) else 1
     luminances = tf.constant(gray_to_luminance(np.arange(256, dtype=np.uint8)))
-    signature = [
-        tf.TensorSpec((None, size, size), tf.uint8),
-        tf.TensorSpec((None, input_size, input_size), tf.uint8),
-    ]
+    dim = model.inputs[1].shape[1]
 
-    @tf.function(input_signature=signature)
-    def predict(portraits, grays):
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((None, size, size), tf.uint8),
+            tf.TensorSpec((None, dim), tf.float32),
+        ]
+    )
+    def predict(portraits, vectors):
         luminance = tf.gather(luminances, tf.cast(portraits, tf.int32))[..., None]
-        inputs = [color.scale_luminance(luminance), describe(grays)]
-        return color.unscale_ab(model(inputs, training=False)[:, ::repeats, ::repeats])
+        ab = model([color.scale_luminance(luminance), vectors], training=False)
+        return color.unscale_ab(ab[:, ::repeats, ::repeats])
 
     return predict

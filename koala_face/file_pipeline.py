@@ -31,7 +31,8 @@ class Outcome(NamedTuple):
     error: why it was not coloured; None if it was.
     notes: what was converted or left out.
     seconds: time by stage: "decode" (with the reduction to the networks' sizes),
-        "networks", "upsampling" (with the conversion to sRGB), "encode".
+        "descriptor", "network", "upsampling" (with the conversion to sRGB), "encode". The
+        stages overlap: their sum is more than the time that passed.
     """
 
     job: Job
@@ -101,9 +102,15 @@ def _start_writing(batch, colorizer, writers, quality, side_by_side):
             yield writers.submit(lambda outcome=outcome: outcome), size
     if not good:
         return
+    inputs = [read.seen for _, _, read in good]
     start = time.perf_counter()
-    predictions = colorizer.predict([read.seen for _, _, read in good])
-    seconds = (time.perf_counter() - start) / len(good)
+    vectors = colorizer.describe(inputs)
+    middle = time.perf_counter()
+    predictions = colorizer.predict(inputs, vectors)
+    seconds = {
+        "descriptor": (middle - start) / len(good),
+        "network": (time.perf_counter() - middle) / len(good),
+    }
     for (job, size, read), ab in zip(good, predictions, strict=True):
         arguments = (colorizer, job, read, ab, seconds, quality, side_by_side)
         yield writers.submit(_write, *arguments), size
@@ -116,9 +123,9 @@ def _read(colorizer: Colorizer, job: Job) -> Read:
     return Read(photograph, seen, time.perf_counter() - start)
 
 
-def _write(colorizer, job, read: Read, ab, network_seconds, quality, side_by_side) -> Outcome:
+def _write(colorizer, job, read: Read, ab, networks_seconds, quality, side_by_side) -> Outcome:
     photograph, seen, read_seconds = read
-    seconds = {"decode": read_seconds, "networks": network_seconds}
+    seconds = {"decode": read_seconds, **networks_seconds}
     notes = list(photograph.notes)
     if _is_colored(photograph.pixels):
         notes.append("it is in colour; it was coloured anew from its luminance")

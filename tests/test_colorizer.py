@@ -78,7 +78,7 @@ def test_prediction_is_the_models_before_its_last_repetition(astronaut):
     gray = np.dstack([seen.portrait] * 3)
     luminance = (rgb2lab(gray)[..., 0] / 100).astype(np.float32)[None, ..., None]
     expected = model.predict([luminance, np.zeros((1, NONE.embedding_dim))], verbose=0) * 128
-    found = colorizer.predict([seen])
+    found = colorizer.predict([seen], colorizer.describe([seen]))
     assert found.shape == (1, SIZE // 2, SIZE // 2, 2)
     repeated = found.repeat(2, axis=1).repeat(2, axis=2)
     np.testing.assert_allclose(repeated, expected, atol=1e-3)

@@ -54,7 +54,7 @@ def test_every_job_has_one_outcome_whatever_the_limits(jobs, colorizer, monkeypa
         lab = rgb2lab(after)
         assert np.abs(lab[..., 0] - rgb2lab(np.dstack([before] * 3))[..., 0]).max() * 2.55 < 1
         stages = outcomes[job].seconds
-        assert list(stages) == ["decode", "networks", "upsampling", "encode"]
+        assert list(stages) == ["decode", "descriptor", "network", "upsampling", "encode"]
         assert min(stages.values()) > 0
         assert outcomes[job].notes == ()
 
