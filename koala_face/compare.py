@@ -16,7 +16,7 @@ from koala_face.errors import KoalaFaceError
 from koala_face.photographs import find_photographs
 from koala_face.run_folder import RunFolder
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("koala_face.compare")
 
 # Flags that go to `koala_face.train` as they are; without them its own defaults hold.
 TRAINING_FLAGS = (

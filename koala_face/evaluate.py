@@ -9,7 +9,7 @@ from koala_face.commands import flag_name, parse_config, run, setting
 from koala_face.errors import KoalaFaceError
 from koala_face.photographs import find_photographs
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("koala_face.evaluate")
 
 
 class EvaluateError(KoalaFaceError):

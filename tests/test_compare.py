@@ -4,6 +4,7 @@ import itertools
 import json
 import shlex
 import subprocess
+import sys
 
 import pytest
 from untrained_models import save_untrained
@@ -121,6 +122,15 @@ def test_what_cannot_be_compared_is_refused_before_training(argv, trainings, fla
     with pytest.raises(KoalaFaceError, match=message):
         compare.main(argv + flags)
     assert trainings == []
+
+
+def test_the_command_says_what_it_leaves_out(argv):
+    """In a process of its own, because messages of `__main__` have another logger's name."""
+    command = [sys.executable, "-m", "koala_face.compare", *argv, "--backbones", "vgg19"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "vgg19 is left out. Expected the weights" in done.stderr
+    assert "error: Expected something to compare" in done.stderr
 
 
 @pytest.mark.slow
