@@ -78,6 +78,7 @@ def evaluate(config: EvaluateConfig) -> dict:
     constant = baselines.find_mean_ab(
         description, portraits, config.train_data, config.size, config.cache
     )
+    log.info("Scoring %s on %d portraits, and three baselines", model_file, len(portraits))
     colorings = {"model": evaluation.make_network(network), **baselines.make_baselines(constant[0])}
     scores = {
         name: evaluation.score(portraits, coloring, config.batch_size, name)
