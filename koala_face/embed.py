@@ -8,7 +8,8 @@ from koala_face.backbones import BACKBONE_NAMES, Backbone, find_backbone, locate
 from koala_face.commands import parse_config, run, setting
 from koala_face.photographs import find_photographs
 
-log = logging.getLogger(__name__)
+# Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
+log = logging.getLogger("koala_face.embed")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,8 @@ from koala_face.errors import KoalaFaceError
 from koala_face.photographs import find_photographs
 from koala_face.run_folder import RunFolder
 
-log = logging.getLogger(__name__)
+# Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
+log = logging.getLogger("koala_face.train")
 
 HELP = (
     "data/README.md tells where Helen and the weights come from. "
