@@ -28,6 +28,7 @@ def sample_colorizer():
 
 def model_of_all_layers():
     """Every layer class that a model file may hold, in one small network."""
+    keras.backend.clear_session()  # automatic names count from 1, so that files are the same
     image = keras.Input((8, 8, 3), name="image")
     x = layers.Rescaling(2.0, offset=-1.0)(image)
     x = layers.ZeroPadding2D(((1, 0), (2, 1)))(x)
