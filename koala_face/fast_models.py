@@ -123,6 +123,13 @@ def bilinear_convolution(x, kernel, scheme: Bilinear) -> tf.Tensor:
     return y[:, :height, :width]
 
 
+def scheme_of(row: models.Conv, channels: int, upsampled: bool) -> Bilinear | None:
+    """How a row `Conv` on `channels` channels is computed; None: as it stands."""
+    if row.kernel != 3 or channels == 1:
+        return None
+    return UPSAMPLED if upsampled else STRIDED if row.stride == 2 else WINOGRAD
+
+
 def _apply_rows(model, x, rows, part: str, training: bool):
     """Apply a table's rows as `models.apply_rows` names them."""
     convolutions, upsample = 0, False
@@ -154,10 +161,10 @@ def _apply_fusion(model, features, embedding, training: bool):
 
 def _convolve(x, kernel, row: models.Conv, upsample: bool):
     """A row `Conv`, after nearest upsampling if `upsample`."""
-    if row.kernel == 3 and x.shape[-1] > 1:
-        scheme = UPSAMPLED if upsample else STRIDED if row.stride == 2 else WINOGRAD
-        return bilinear_convolution(x, kernel, scheme)
-    return tf.nn.conv2d(_upsample(x) if upsample else x, kernel, row.stride, "SAME")
+    scheme = scheme_of(row, x.shape[-1], upsample)
+    if scheme is None:
+        return tf.nn.conv2d(_upsample(x) if upsample else x, kernel, row.stride, "SAME")
+    return bilinear_convolution(x, kernel, scheme)
 
 
 def _upsample(x):
