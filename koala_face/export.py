@@ -29,18 +29,18 @@ class ExportConfig:
     """Write a model with its descriptor inside: gray in, ab out, standard layers only."""
 
     model: tuple[str, ...] = setting(dataclasses.MISSING, "model file (.h5)", positional=True)
-    output: str = setting(dataclasses.MISSING, "folder for the files", short="-o")
-    formats: tuple[str, ...] = setting(FORMATS[:1], f"out of {', '.join(FORMATS)}")
+    output: str = setting("exported", "folder for the files", short="-o")
+    formats: tuple[str, ...] = setting(FORMATS[:3], f"out of {', '.join(FORMATS)}")
     weights: str | None = setting(None, "weights file of the model's descriptor")
 
 
-def export(model_path, output, formats=FORMATS[:1], weights=None) -> list[Path]:
+def export(model_path, output, formats=FORMATS[:3], weights=None) -> list[Path]:
     """Write one file, or folder, per format.
 
     Args:
         model_path: the .h5 file of a colorizer.
         output: a folder, made if it is missing.
-        formats: out of `FORMATS`.
+        formats: out of `FORMATS`; ONNX only on request, as its converter is an extra.
         weights: the descriptor's weights file, None to look in the usual places.
 
     Returns:
@@ -99,9 +99,10 @@ def _convert(name: str, network, path: Path) -> None:
     except KoalaFaceError:
         raise
     except Exception as error:  # converters raise errors of many kinds
+        version = getattr(tf.keras, "__version__", "2")
         raise ExportError(
             f"Expected to write {path}. Received from the converter: {error}. TensorFlow "
-            f"{tf.__version__} with Keras {tf.keras.__version__} cannot write {name}: use "
+            f"{tf.__version__} with Keras {version} cannot write {name}: use "
             "Python 3.11 with the newest TensorFlow, or the .h5."
         ) from error
 
@@ -123,7 +124,7 @@ def save_tflite(network, path: Path) -> None:
 
     # With the number of images left open, the upsamplings have no LiteRT operation.
     function = _predict_function(network, 1).get_concrete_function()
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], network)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     path.write_bytes(converter.convert())
 
 
