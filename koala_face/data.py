@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from koala_face.backbones import Backbone, find_backbone
 from koala_face.color import rgb_to_lab, scale_ab, scale_luminance
-from koala_face.embeddings import descriptor_input, embed_photographs
+from koala_face.embeddings import OVERSAMPLING, descriptor_input, embed_photographs
 from koala_face.photographs import read_rgb, resize
 from koala_face.row_file import RowKind, Rows
 from koala_face.row_filling import fill_rows, hash_photographs, report_unreadable
@@ -73,7 +73,7 @@ def load_portraits(
         cache_file(cache, folder, f"portraits-{size}"),
         portrait_kind(size),
         photographs,
-        decode=lambda path: resize(read_rgb(path, size), size, size),
+        decode=lambda path: resize(read_rgb(path, OVERSAMPLING * size), size, size),
         compute=lambda portraits: portraits,
         batch_size=WRITTEN_AT_ONCE,
         strict=strict,
@@ -158,7 +158,7 @@ def decode_portraits(
     names = [os.fsencode(path) for path in paths]
 
     def read(name):
-        rgb = read_rgb(os.fsdecode(name), max(size, input_size))
+        rgb = read_rgb(os.fsdecode(name), OVERSAMPLING * max(size, input_size))
         return resize(rgb, size, size), descriptor_input(rgb, input_size)
 
     def decode(name):

@@ -21,6 +21,9 @@ from koala_face.row_filling import Photographs, fill_rows, hash_photographs, rep
 
 # Our choice: large enough for the network's full speed, small enough to lose little.
 BATCH_SIZE = 32
+# Large photographs are decoded at no less than this many times the size needed, so that
+# the result is that of the full decode but for differences too small to see.
+OVERSAMPLING = 2
 
 
 class Embedded(NamedTuple):
@@ -91,7 +94,7 @@ def embed_photographs(
         file,
         embedding_kind(backbone, weights_path),
         photographs,
-        decode=lambda path: descriptor_input(read_rgb(path, size), size),
+        decode=lambda path: descriptor_input(read_rgb(path, OVERSAMPLING * size), size),
         compute=lambda grays: build()(grays).numpy(),
         batch_size=batch_size,
         strict=strict,
