@@ -86,7 +86,7 @@ def test_the_network_inside_sees_what_the_package_sees(model_file, network, gray
 
 
 def test_the_h5_opens_by_plain_load_model(model_file, network, gray, tmp_path):
-    (path,) = export.export(model_file, tmp_path / "new")
+    (path,) = export.export(model_file, tmp_path / "new", ["h5"])
     again = keras.models.load_model(str(path), compile=False)
     np.testing.assert_allclose(
         predict(again, {"gray": gray}), predict(network, {"gray": gray}), atol=1e-5
@@ -151,7 +151,7 @@ def test_the_readme_colours_a_photograph_without_koala_face(model_file, tmp_path
     (code,) = re.findall(r"<!-- without koala_face -->\n```python\n(.*?)```", text, re.S)
     assert "koala_face" not in code
     assert len(code.strip().splitlines()) <= 14
-    export.main([str(model_file), "-o", str(tmp_path / "exported")])
+    export.main([str(model_file), "-o", str(tmp_path / "exported"), "--formats", "h5"])
     Image.fromarray(astronaut).save(tmp_path / "portrait.jpg")
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     colored = np.array(Image.open(tmp_path / "coloured.png"))

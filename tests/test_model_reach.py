@@ -91,11 +91,12 @@ def test_the_kerases_of_this_python_open_the_files(folder, legacy):
 
 
 @pytest.mark.skipif(not OTHER_PYTHONS, reason="KOALA_FACE_PYTHONS names no other Python")
+@pytest.mark.parametrize("legacy", ["0", "1"])
 @pytest.mark.parametrize("python", OTHER_PYTHONS or [None])
-def test_the_kerases_of_other_pythons_open_the_files(folder, python):
+def test_the_kerases_of_other_pythons_open_the_files(folder, python, legacy):
     if not Path(python).exists():
         pytest.skip(f"{python} does not exist")
-    check_opened(python, folder)
+    check_opened(python, folder, TF_USE_LEGACY_KERAS=legacy)
 
 
 @needs("tf_keras")
