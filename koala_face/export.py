@@ -93,16 +93,17 @@ def _convert(name: str, network, path: Path) -> None:
     """Write another format than .h5; whatever a converter raises becomes an ExportError."""
     import tensorflow as tf
 
+    from koala_face.versions import keras_version
+
     writers = {"savedmodel": save_savedmodel, "tflite": save_tflite, "onnx": save_onnx}
     try:
         writers[name](network, path)
     except KoalaFaceError:
         raise
     except Exception as error:  # converters raise errors of many kinds
-        version = getattr(tf.keras, "__version__", "2")
         raise ExportError(
             f"Expected to write {path}. Received from the converter: {error}. TensorFlow "
-            f"{tf.__version__} with Keras {version} cannot write {name}: use "
+            f"{tf.__version__} with {keras_version()} cannot write {name}: use "
             "Python 3.11 with the newest TensorFlow, or the .h5."
         ) from error
 

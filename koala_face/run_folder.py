@@ -94,10 +94,12 @@ class RunFolder:
     def _write_settings(self, settings: dict) -> None:
         import tensorflow as tf
 
+        from koala_face.versions import keras_version
+
         versions = {
             "koala_face": __version__,
             "tensorflow": tf.__version__,
-            "keras": getattr(tf.keras, "__version__", tf.__version__),
+            "keras": keras_version(),
             "python": platform.python_version(),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         }

@@ -1,8 +1,10 @@
 """The file of vectors says what made it; rows are the descriptor's own; the command runs alone."""
 
 import hashlib
+import random
 import subprocess
 import sys
+import time
 
 import h5py
 import numpy as np
@@ -166,3 +168,57 @@ def test_command_without_data_ends_before_tensorflow_loads(tmp_path):
     )
     assert "nowhere" in done.stdout
     assert done.stdout.rstrip().endswith("False")
+
+
+def read_vectors(file) -> dict[str, bytes]:
+    """By h5py: the finished rows."""
+    if not file.exists():
+        return {}
+    with h5py.File(file) as found:
+        names, vectors = found["paths"].asstr()[:], found["embeddings"][:]
+        finished = np.flatnonzero(found["sha256"][:].any(axis=1))
+        return {names[number]: vectors[number].tobytes() for number in finished}
+
+
+def kill_at_random(command, begun, chance) -> bool:
+    """Kill -9 up to 5 s after the file `begun` appears; whether the process was still at work."""
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    with process:
+        while process.poll() is None and not begun.exists():
+            time.sleep(0.01)
+        try:
+            process.wait(chance.uniform(0.0, 5.0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return True
+    return False
+
+
+@pytest.mark.slow
+def test_no_kill_of_the_command_loses_a_vector(tmp_path, astronaut):
+    """At least 20 kills of the command with the real FaceNet while the folder grows: no loss."""
+    folder, file, chance = tmp_path / "portraits", tmp_path / "rows.h5", random.Random(0)
+    folder.mkdir()
+    command = [sys.executable, "-m", "koala_face.embed", "--data", folder, "--batch-size", "4"]
+    command += ["--backbone", "facenet", "--output"]
+    safe, kills, losses, count = {}, 0, 0, 0
+    while kills < 20:
+        for _ in range(30):
+            portrait = Image.fromarray(np.roll(astronaut, 3 * count, axis=1))
+            portrait.resize((160, 160)).save(folder / f"{count}.png")
+            count += 1
+        (tmp_path / "rows.h5.holder").unlink(missing_ok=True)
+        kills += kill_at_random([*command, file], tmp_path / "rows.h5.holder", chance)
+        found = read_vectors(file)
+        losses += sum(found.get(name) != vector for name, vector in safe.items())
+        safe = found
+    assert losses == 0
+    for output in (file, tmp_path / "uninterrupted.h5"):
+        subprocess.run([*command, output], check=True, stderr=subprocess.DEVNULL)
+    expected = read_vectors(tmp_path / "uninterrupted.h5")
+    found = read_vectors(file)
+    assert len(expected) == count
+    assert sorted(found) == sorted(expected)
+    for name, vector in expected.items():
+        one, other = np.frombuffer(found[name], "float32"), np.frombuffer(vector, "float32")
+        np.testing.assert_allclose(one, other, atol=1e-5)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from koala_face.versions import keras_version
+
 # Side of the matrices whose product stands for the machine's peak.
 PEAK_SIDE = 3072
 
@@ -109,7 +111,7 @@ def environment() -> str:
     return (
         f"{datetime.date.today().isoformat()}, {processor()}, {os.cpu_count()} cores, "
         f"{len(gpus)} GPU, {platform.system()}, Python {platform.python_version()}, TensorFlow "
-        f"{tf.__version__}, Keras {tf.keras.__version__}, NumPy {np.__version__}"
+        f"{tf.__version__}, {keras_version()}, NumPy {np.__version__}"
     )
 
 
