@@ -25,9 +25,7 @@ from koala_face.errors import KoalaFaceError
 
 SCHEMA = "koala_face rows 1"
 HASH_BYTES = 32
-# Space is taken by writing zeros, this many bytes at a time.
-CHUNK_BYTES = 1 << 24
-
+CHUNK_BYTES = 1 << 24  # Zeros that take the space are written this many at a time.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -105,9 +103,8 @@ class RowFile:
         Raises:
             RowFileError: on a full disk, for one; rows written before stay.
         """
-        rows = np.ascontiguousarray(rows, dtype=self.kind.dtype)
-        if rows.shape != (len(keys), *self.kind.shape):
-            expected = (len(keys), *self.kind.shape)
+        rows, expected = np.asarray(rows, dtype=self.kind.dtype), (len(keys), *self.kind.shape)
+        if rows.shape != expected:
             raise ValueError(f"Expected rows of shape {expected}. Received: {rows.shape}.")
         numbers = [self._numbers[key.path] for key in keys]
         with explained(self.path), self._lock:
@@ -190,11 +187,8 @@ def create_rows(path, kind: RowKind, names: Sequence[str]) -> None:
         file.create_dataset("paths", data=np.array(encoded, dtype=text))
         _reserve(file, "sha256", (len(names), HASH_BYTES), "uint8")
         _reserve(file, kind.name, (len(names), *kind.shape), kind.dtype)
-    rows = RowFile(path, kind, writable=True)
-    try:
+    with contextlib.closing(RowFile(path, kind, writable=True)) as rows:
         rows.clear()
-    finally:
-        rows.close()
 
 
 @contextlib.contextmanager
@@ -241,10 +235,8 @@ def _check_maker(path: Path, kind: RowKind, attributes) -> None:
     }
     names = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
     if names:
-        sides = [
-            ", ".join(f"{name}={side.get(name, 'nothing')!r}" for name in names)
-            for side in (expected, found)
-        ]
+        both = (expected, found)
+        sides = [", ".join(f"{n}={side.get(n, 'nothing')!r}" for n in names) for side in both]
         raise RowFileError(
             f"{path} was made by something else. Expected: {sides[0]}. Found: {sides[1]}. "
             "Go back to the settings that made it, name another file, or delete this one."

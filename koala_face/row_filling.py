@@ -1,6 +1,7 @@
 """From a folder of photographs to a file of rows: compute what is missing, keep what is there."""
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -21,8 +22,7 @@ log = logging.getLogger(__name__)
 
 # Rows copied at a time when a file is enlarged.
 COPIED_ROWS = 64
-# Seconds to wait for another process that fills the same file.
-LONGEST_WAIT = 3600.0
+LONGEST_WAIT = 3600.0  # Seconds, for another process that fills the same file.
 
 
 class Photographs(NamedTuple):
@@ -116,15 +116,14 @@ def filling(
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if not os.access(path.parent, os.W_OK):
-                raise PermissionError(13, os.strerror(13), str(path.parent))
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path.parent))
             stack.enter_context(locked(path, wait))
         rows = open_rows(path, kind)
         if rows is None or not all(map(rows.has_place, keys)):
             _rewrite(path, kind, keys, rows)
         if rows is not None:
             rows.close()
-        rows = stack.enter_context(contextlib.closing(RowFile(path, kind, writable=True)))
-        yield rows
+        yield stack.enter_context(contextlib.closing(RowFile(path, kind, writable=True)))
 
 
 def _fill(rows: RowFile, photographs: Photographs, decode, compute, batch_size) -> Photographs:
@@ -217,10 +216,8 @@ def _sync_folder(folder: Path) -> None:
     """Make a rename last through a power cut; only POSIX systems open folders."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        os.fsync(descriptor)
+        os.close(descriptor)
 
 
 def _in_threads(function, folder, names: Sequence[str], ahead: int) -> Iterator:
