@@ -88,9 +88,13 @@ class Training:
     def restore(self) -> int:
         """Go back to the last saved step, 0 if there is none; returns it."""
         self.states.restore_or_initialize()
-        # A row that was written when the state was not belongs to an epoch yet to be repeated.
-        finished = self.step // self.recipe.steps_per_epoch
-        self.run.write_history(self.run.history()[:finished])
+        # A row that was written when the state was not belongs to an epoch yet to be repeated;
+        # a state whose row is missing, to one whose end is yet to be repeated.
+        ended, begun = divmod(self.step, self.recipe.steps_per_epoch)
+        history = self.run.history()[:ended]
+        self.run.write_history(history)
+        if len(history) == ended and not begun:
+            self.loss_sum.assign(0.0)
         return self.step
 
     def fit(self) -> list[dict]:
@@ -102,8 +106,8 @@ class Training:
         """
         with deferred_interrupt() as stop_if_asked:
             try:
-                while self.step < self.recipe.steps:
-                    self._train_epoch(stop_if_asked)
+                for epoch in range(len(self.run.history()), self.recipe.epochs):
+                    self._train_epoch(epoch, stop_if_asked)
                     self._finish_epoch()
             except KeyboardInterrupt:
                 self.save_state()
@@ -115,18 +119,18 @@ class Training:
 
     def save_state(self) -> None:
         """Write weights, optimizer and position: a resumed run goes on from here."""
-        self.states.save(checkpoint_number=self.step)
+        self.states.save()
 
-    def _train_epoch(self, stop_if_asked) -> None:
+    def _train_epoch(self, epoch: int, stop_if_asked) -> None:
+        """Train the steps that are left of an epoch, counted from 0."""
         recipe = self.recipe
-        epoch, done = divmod(self.step, recipe.steps_per_epoch)
         self.epoch_started = saved = time.monotonic()
         measured = self.step + UNMEASURED_STEPS
         bar = tqdm(
             self._batches(self.step, (epoch + 1) * recipe.steps_per_epoch),
             desc=f"epoch {epoch + 1}/{recipe.epochs}",
             total=recipe.steps_per_epoch,
-            initial=done,
+            initial=self.step - epoch * recipe.steps_per_epoch,
             unit="step",
             disable=None,
             leave=False,

@@ -98,6 +98,29 @@ def test_a_run_killed_after_its_history_row_writes_that_row_once(portraits, tmp_
     assert [row["epoch"] for row in resumed.fit()] == [1, 2]
 
 
+@pytest.mark.parametrize("lost", ["write_history", "save_state"])
+def test_a_run_killed_at_an_epochs_end_repeats_that_end(portraits, tmp_path, whole_run, lost):
+    """The state of the epoch's last step is saved; the kill comes before or after its row."""
+    session = start(portraits, tmp_path, RECIPE._replace(save_seconds=0.0))
+    owner = session.run if lost == "write_history" else session
+    function = getattr(owner, lost)
+
+    def fail_at_the_end(*arguments):
+        if session.step == RECIPE.steps_per_epoch and session.loss_sum.numpy() == 0.0:
+            raise MemoryError("killed")
+        if lost == "write_history" and session.step == RECIPE.steps_per_epoch:
+            raise MemoryError("killed")
+        function(*arguments)
+
+    setattr(owner, lost, fail_at_the_end)
+    with pytest.raises(MemoryError):
+        session.fit()
+    resumed = start(portraits, tmp_path)
+    assert resumed.step == RECIPE.steps_per_epoch
+    losses = [row["loss"] for row in resumed.fit()]
+    assert losses == pytest.approx([row["loss"] for row in whole_run[1]], rel=1e-6)
+
+
 def test_nan_stops_the_run_and_keeps_the_last_good_model(portraits, tmp_path):
     session = start(portraits, tmp_path)
     train_step = session.train_step
