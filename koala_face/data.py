@@ -3,14 +3,13 @@
 `load_portraits` reads each photograph once, into two files side by side: the portraits,
 uint8 RGB at the network's size, and the descriptor's vectors. `batches` makes training
 pairs of them. Rows come from the disk as they are needed, so that memory does not grow
-with the folder; order and flips depend on the seed and on a sample's position alone, so
-that training can go on from any step.
+with the folder. `sampling` says which come, in which order and how they are varied.
 """
 
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +26,6 @@ from koala_face.row_filling import fill_rows, hash_photographs, report_unreadabl
 WRITTEN_AT_ONCE = 32
 # Batches made ready while a training step runs.
 READ_AHEAD = 2
-# Flips are drawn in blocks, so that a position is reached without those before it.
-FLIP_BLOCK = 4096
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,27 +83,12 @@ def load_portraits(
     return Portraits(paths, portraits, embeddings, photographs.unreadable)
 
 
-def sample_order(count: int, seed: int, start: int, stop: int) -> np.ndarray:
-    """Rows at positions `start` to `stop` of an endless row of shuffles of `count` portraits.
-
-    Every portrait comes once before any comes again. The order depends on `seed` and
-    position alone: any part can be had without the parts before it.
-
-    Returns:
-        (stop - start,) int64 in 0 to count - 1.
-    """
-    if count <= 0:
-        raise ValueError(f"Expected at least one portrait to draw from. Received: {count}.")
-    return _blocks(count, (0, seed), start, stop, lambda random: random.permutation(count))
-
-
-def sample_flips(seed: int, start: int, stop: int) -> np.ndarray:
-    """Whether the samples at positions `start` to `stop` are mirrored: (stop - start,) bool."""
-    return _blocks(FLIP_BLOCK, (1, seed), start, stop, lambda random: random.rand(FLIP_BLOCK) < 0.5)
-
-
 def batches(
-    portraits: Portraits, order: Sequence[int], batch_size: int, flips: Sequence[bool] | None = None
+    portraits: Portraits,
+    order: Sequence[int],
+    batch_size: int,
+    flips: Sequence[bool] | None = None,
+    windows: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Training pairs ((luminance, embedding), ab), read and converted while a step runs.
 
@@ -114,6 +96,8 @@ def batches(
         order: row numbers, shuffled as the caller wants; the last batch may be smaller.
         flips: for each of `order`, whether to mirror the portrait left to right. Its vector
             is that of the portrait as it is.
+        windows: for each of `order`, the part of the portrait to enlarge to the whole size,
+            (N, 4) as `sampling.sample_windows` gives them. None takes the portraits whole.
 
     Returns:
         A dataset of luminance (B, size, size, 1) in 0-1, embedding (B, embedding_dim) and
@@ -123,24 +107,58 @@ def batches(
     flips = np.zeros(len(order), bool) if flips is None else np.asarray(flips, bool)
     if flips.shape != order.shape:
         raise ValueError(f"Expected {len(order)} flips, as many as rows. Received: {len(flips)}.")
+    samples = (order, flips) if windows is None else (order, flips, windows)
 
     def read(rows, mirrored):
         rgb = portraits.portraits[rows]
         rgb[mirrored] = rgb[mirrored, :, ::-1]
         return rgb, portraits.embeddings[rows]
 
-    def make_pairs(rows, mirrored):
+    def make_pairs(rows, mirrored, window=None):
         rgb, embedding = tf.numpy_function(read, [rows, mirrored], (tf.uint8, tf.float32))
         rgb.set_shape((*rows.shape, *portraits.portraits.shape[1:]))
         embedding.set_shape((*rows.shape, *portraits.embeddings.shape[1:]))
+        rgb = rgb if window is None else enlarge(rgb, window)
         luminance, ab = split_lab(rgb)
         return (luminance, embedding), ab
 
     whole = len(order) % batch_size == 0
-    samples = tf.data.Dataset.from_tensor_slices((order, flips))
+    samples = tf.data.Dataset.from_tensor_slices(samples)
     # `drop_remainder` drops nothing here, but makes the batch's size known to the network.
     samples = samples.batch(batch_size, drop_remainder=whole)
     return samples.map(make_pairs, os.cpu_count()).prefetch(READ_AHEAD)
+
+
+def enlarge(rgb, windows) -> tf.Tensor:
+    """Enlarge a part of each portrait to its whole size, bilinearly.
+
+    Args:
+        rgb: (B, size, size, 3) uint8.
+        windows: (B, 4) top, left, bottom and right edge, as shares of height and width.
+
+    Returns:
+        (B, size, size, 3) float32 in 0-1.
+    """
+    size, numbers = rgb.shape[1:3], tf.range(tf.shape(rgb)[0])
+    return tf.image.crop_and_resize(tf.cast(rgb, tf.float32), windows, numbers, size) / 255.0
+
+
+def vary_embeddings(pairs: tf.data.Dataset, deviation, seed: int, step: int) -> tf.data.Dataset:
+    """Add normal noise to the vectors of training pairs.
+
+    Args:
+        pairs: from `batches`.
+        deviation: (embedding_dim,), the noise's standard deviation.
+        seed, step: the noise of a batch depends on the seed and on its step alone; `step` is
+            that of the first.
+    """
+
+    def vary(number, pair):
+        (luminance, embedding), ab = pair
+        noise = tf.random.stateless_normal(tf.shape(embedding), [seed, number])
+        return (luminance, embedding + noise * deviation), ab
+
+    return pairs.enumerate(step).map(vary)
 
 
 def decode_portraits(
@@ -210,21 +228,3 @@ def cache_file(cache, folder, what: str) -> Path:
     folder = Path(folder).resolve()
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
     return Path(cache) / f"{folder.name}-{digest}-{what}.h5"
-
-
-def _blocks(
-    length: int,
-    seed: Sequence[int],
-    start: int,
-    stop: int,
-    draw: Callable[[np.random.RandomState], np.ndarray],
-) -> np.ndarray:
-    """Positions `start` to `stop` of an endless row of blocks, each from a generator of its own.
-
-    RandomState, because NumPy promises that its numbers never change between versions.
-    """
-    if not 0 <= start <= stop:
-        raise ValueError(f"Expected 0 <= start <= stop. Received: start={start}, stop={stop}.")
-    first, last = start // length, stop // length
-    drawn = [draw(np.random.RandomState([*seed, block])) for block in range(first, last + 1)]
-    return np.concatenate(drawn)[start - first * length : stop - first * length]

@@ -1,30 +1,12 @@
 """The arithmetic of Section II.F: Adam (II.F.2) on the mean squared error of ab, step by step."""
 
-from typing import NamedTuple
-
 import tensorflow as tf
 
 from koala_face.fast_models import fast_forward
+from koala_face.losses import mean_squared_error
+from koala_face.recipe import Recipe
 
 keras = tf.keras
-
-
-class Recipe(NamedTuple):
-    """How a network is trained: Section II.F, and our choice where the paper is silent."""
-
-    epochs: int = 21  # II.F
-    steps_per_epoch: int = 40  # II.F
-    batch_size: int = 50  # II.F
-    learning_rate: float = 0.001  # our choice: Adam's default
-    schedule: str = "constant"  # II.F.2
-    flip: bool = False  # our choice: the paper names no augmentation
-    seed: int = 0  # our choice
-    compiled: bool = True  # our choice: XLA
-    save_seconds: float = 30.0  # our choice
-
-    @property
-    def steps(self) -> int:
-        return self.epochs * self.steps_per_epoch
 
 
 def learning_rate_of(recipe: Recipe):
@@ -55,17 +37,59 @@ def training_forward(model: keras.Model, compiled: bool):
     return lambda luminance, embedding: model([luminance, embedding], training=True)
 
 
-def make_train_step(model: keras.Model, optimizer, compiled: bool = True):
-    """A function of (luminance, embedding, ab) that trains one step and returns the loss."""
+class WeightAverage(tf.Module):
+    """A moving average of a network's trainable weights (Polyak and Juditsky, 1992).
+
+    The early steps count less than `decay` says, so that the first weights are soon forgotten.
+    With a decay of 0 there is none and nothing is kept.
+    """
+
+    def __init__(self, model: keras.Model, decay: float):
+        super().__init__()
+        self._model, self._decay = model, decay
+        kept = model.trainable_variables if decay else []
+        self.step = tf.Variable(0.0, trainable=False)
+        self.weights = [tf.Variable(tf.convert_to_tensor(v), trainable=False) for v in kept]
+
+    def update(self) -> None:
+        """Take the weights of one more step into the average."""
+        if not self.weights:
+            return
+        self.step.assign_add(1.0)
+        share = 1.0 - tf.minimum(self._decay, self.step / (self.step + 9.0))
+        for average, weight in zip(self.weights, self._model.trainable_variables, strict=True):
+            average.assign_add(share * (tf.convert_to_tensor(weight) - average))
+
+    def copy_to(self, model: keras.Model) -> None:
+        """Give the average, if there is one, to a network of the same layers."""
+        if self.weights:
+            for weight, average in zip(model.trainable_variables, self.weights, strict=True):
+                weight.assign(average)
+
+
+def make_train_step(
+    model: keras.Model,
+    optimizer,
+    compiled: bool = True,
+    loss_of=mean_squared_error,
+    after_step=lambda: None,
+):
+    """A function of (luminance, embedding, ab) that trains one step and returns the loss.
+
+    Args:
+        loss_of: of predicted and true ab, (B, N, N, 2) each; see `losses`.
+        after_step: called in the step's graph when the weights have moved.
+    """
     forward = training_forward(model, compiled)
 
     @tf.function(autograph=False, jit_compile=compiled or None)
     def train_step(luminance, embedding, ab):
         with tf.GradientTape() as tape:
             predicted = tf.cast(forward(luminance, embedding), tf.float32)
-            loss = tf.reduce_mean(tf.math.squared_difference(predicted, ab))
+            loss = loss_of(predicted, ab)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        after_step()
         return loss
 
     return train_step

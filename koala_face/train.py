@@ -11,6 +11,7 @@ from koala_face.backbones import find_backbone, locate_weights
 from koala_face.commands import flag_name, parse_config, run, setting
 from koala_face.errors import KoalaFaceError
 from koala_face.photographs import find_photographs
+from koala_face.recipe import Recipe
 from koala_face.run_folder import RunFolder
 
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
@@ -25,7 +26,7 @@ INCIDENTAL = ("output", "cache", "resume", "quick", "device", "tensorboard", "sa
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Recipe):
     """Train the colorizer. Without flags: the paper's Section II.F on Helen."""
 
     data: str = setting("data/helen/train", "folder of training portraits (II.B)")
@@ -38,27 +39,19 @@ class TrainConfig:
     layer: str | None = setting(None, "layer of the descriptor, such as fc7 of vggface")
     weights: str | None = setting(None, "weights file of the descriptor")
     size: int = setting(256, "height and width in pixels, a multiple of 8")  # II.B
-    batch_size: int = setting(50, "portraits in a step")  # II.F
-    steps_per_epoch: int = setting(40, "steps in an epoch")  # II.F
-    epochs: int = setting(21, "epochs")  # II.F
-    learning_rate: float = setting(0.001, "Adam's learning rate")  # our choice: Adam's default
-    schedule: str = setting(
-        "constant",  # II.F.2
-        "learning rate over the run; cosine falls to zero",
-        choices=("constant", "cosine"),
+    extra_data: str | None = setting(None, "folder of further portraits, for training alone")
+    holdout: float = setting(
+        0.0, "validate on this share of the shoots in --data, held out, not on --validation"
     )
-    flip: bool = setting(False, "mirror every other portrait")  # our choice: the paper has none
-    seed: int = setting(0, "seed of the first weights and the portraits' order")  # our choice
+    color_only: bool = setting(False, "leave gray and tinted portraits out of training")
     output: str | None = setting(None, "folder of the run (default: runs/BACKBONE)")
     resume: bool = setting(False, "go on with the run in the output folder, if there is one")
     quick: bool = setting(False, "a small try-out on two portraits that installed packages carry")
     strict: bool = setting(False, "stop at unreadable photographs instead of leaving them out")
     cache: str = setting("data/cache", "folder of decoded portraits and embeddings")
-    xla: bool = setting(True, "compile the training step with XLA")  # our choice: it is quicker
     mixed_precision: bool = setting(False, "bfloat16 arithmetic, where the card has it")
     device: str | None = setting(None, "TensorFlow device, such as cpu or gpu:1 (default: best)")
     tensorboard: bool = setting(False, "write a TensorBoard log into the run folder")
-    save_seconds: float = setting(30.0, "seconds between two savings of the state")  # our choice
 
 
 def check_inputs(config: TrainConfig) -> None:
@@ -67,9 +60,11 @@ def check_inputs(config: TrainConfig) -> None:
     Raises:
         KoalaFaceError: says how to get what is missing.
     """
+    config.check()
+    folders = [config.data, *([config.extra_data] if config.extra_data else [])]
     try:
-        find_photographs(config.data)
-        find_photographs(config.validation)
+        for folder in folders if config.holdout else [*folders, config.validation]:
+            find_photographs(folder)
         locate_weights(find_backbone(config.backbone, config.layer), config.weights)
     except KoalaFaceError as error:
         raise type(error)(f"{error}\n{HELP}") from error
@@ -88,7 +83,7 @@ def as_command(config: TrainConfig) -> str:
         value = getattr(config, field.name)
         if value == field.default or field.name in INCIDENTAL:
             continue
-        if field.name in ("data", "validation", "weights"):
+        if field.name in ("data", "extra_data", "validation", "weights"):
             value = short_name(value)
         name = flag_name(field.name)
         if isinstance(value, bool):
@@ -138,36 +133,27 @@ def train_and_evaluate(config: TrainConfig) -> list[dict]:
 
 def load_both(config: TrainConfig, backbone):
     """The training and the validation portraits, decoded and embedded."""
+    from koala_face import selection
     from koala_face.data import load_portraits
 
-    return [
-        load_portraits(
-            folder,
-            config.size,
-            backbone,
-            config.cache,
-            weights=config.weights,
-            strict=config.strict,
+    def load(folder):
+        return load_portraits(
+            folder, config.size, backbone, config.cache, config.weights, config.strict
         )
-        for folder in (config.data, config.validation)
-    ]
+
+    train = load(config.data)
+    if config.holdout:
+        train, validation = selection.hold_out(train, config.holdout)
+    else:
+        validation = load(config.validation)
+    if config.extra_data:
+        train = selection.join(train, load(config.extra_data))
+    return selection.without_gray(train) if config.color_only else train, validation
 
 
-def recipe(config: TrainConfig):
+def recipe(config: TrainConfig) -> Recipe:
     """The part of the config that the training loop reads."""
-    from koala_face.optimization import Recipe
-
-    return Recipe(
-        epochs=config.epochs,
-        steps_per_epoch=config.steps_per_epoch,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        schedule=config.schedule,
-        flip=config.flip,
-        seed=config.seed,
-        compiled=config.xla,
-        save_seconds=config.save_seconds,
-    )
+    return Recipe(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Recipe)})
 
 
 def has_bfloat16(config: TrainConfig) -> bool:

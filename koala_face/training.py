@@ -14,19 +14,21 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from koala_face import data, models
+from koala_face import data, models, sampling
 from koala_face.batch_norm import make_reestimate
 from koala_face.errors import KoalaFaceError
 from koala_face.figures import draw_loss
 from koala_face.interrupts import deferred_interrupt
+from koala_face.losses import make_loss
 from koala_face.model_files import ModelDescription, save_model
 from koala_face.optimization import (
-    Recipe,
+    WeightAverage,
     learning_rate_of,
     make_optimizer,
     make_train_step,
     make_validate,
 )
+from koala_face.recipe import Recipe
 from koala_face.run_folder import RunFolder
 from koala_face.tensorboard_log import TensorBoardLog
 
@@ -66,15 +68,21 @@ class Training:
         self.published = models.build_colorizer(*shape)
         self.learning_rate = learning_rate_of(recipe)
         self.optimizer = make_optimizer(self.model, self.learning_rate)
-        self.train_step = make_train_step(self.model, self.optimizer, recipe.compiled)
-        self.reestimate = make_reestimate(self.published, recipe.compiled)
-        self.validate = make_validate(self.published, recipe.compiled)
+        self.average = WeightAverage(self.model, recipe.averaging)
+        loss = make_loss(recipe.loss, train)
+        self.train_step = make_train_step(
+            self.model, self.optimizer, recipe.xla, loss, self.average.update
+        )
+        self.reestimate = make_reestimate(self.published, recipe.xla)
+        self.validate = make_validate(self.published, recipe.xla)
+        self.noise = recipe.embedding_noise * embedding_spread(train)
         self.estimated = False
         self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         state = tf.train.Checkpoint(
             model=self.model,
             optimizer=self.optimizer,
+            average=self.average,
             position=self.position,
             loss_sum=self.loss_sum,
         )
@@ -161,9 +169,13 @@ class Training:
         """The training batches of steps `start` to `stop`."""
         recipe = self.recipe
         span = (start * recipe.batch_size, stop * recipe.batch_size)
-        order = data.sample_order(len(self.train), recipe.seed, *span)
-        flips = data.sample_flips(recipe.seed, *span) if recipe.flip else None
-        return data.batches(self.train, order, recipe.batch_size, flips)
+        order = sampling.sample_order(len(self.train), recipe.seed, *span)
+        flips = sampling.sample_flips(recipe.seed, *span) if recipe.flip else None
+        windows = sampling.sample_windows(recipe.crop, recipe.seed, *span) if recipe.crop else None
+        pairs = data.batches(self.train, order, recipe.batch_size, flips, windows)
+        if recipe.embedding_noise:
+            pairs = data.vary_embeddings(pairs, self.noise, recipe.seed, start)
+        return pairs
 
     def _check(self, loss: float) -> None:
         if np.isfinite(loss):
@@ -217,7 +229,14 @@ class Training:
         return untreated, self.validate(data.batches(portraits, order, self.recipe.batch_size))
 
     def _publish(self, batches: int = STATISTICS_BATCHES) -> None:
-        """Copy the network's weights to `published` and measure its batch norm statistics."""
+        """Copy the network's weights, or their average, to `published` and measure its batch
+        norm statistics."""
         self.published.set_weights(self.model.get_weights())
+        self.average.copy_to(self.published)
         start = max(self.step - batches, 0)
         self.reestimate(self._batches(start, start + batches))
+
+
+def embedding_spread(portraits: data.Portraits, count: int = 1000) -> np.ndarray:
+    """The standard deviation of each component of the first `count` portraits' vectors."""
+    return np.std(portraits.embeddings[:count], axis=0, dtype="float64").astype("float32")

@@ -107,6 +107,31 @@ def test_flips_mirror_the_portraits_chosen(noise):
         data.batches(noise, [0, 1], 2, [True])
 
 
+def test_windows_enlarge_a_part_of_each_portrait(noise):
+    """A window of the very size takes it whole; from pixel 3 to 8 of 16, the corners are those."""
+    windows = np.array([[0, 0, 1, 1], [3 / 15, 3 / 15, 8 / 15, 8 / 15]], "float32")
+    ((luminance, _), ab) = next(iter(data.batches(noise, [0, 1], 2, windows=windows)))
+    whole_luminance, whole_ab = scaled_lab(noise.portraits[:2])
+    np.testing.assert_allclose(luminance[0], whole_luminance[0], atol=1e-5)
+    np.testing.assert_allclose(ab[0], whole_ab[0], atol=1e-4)
+    for here, there in ((0, 3), (15, 8), (3, 4), (6, 5)):
+        np.testing.assert_allclose(ab[1, here, here], whole_ab[1, there, there], atol=1e-4)
+
+
+def test_noise_on_embeddings_depends_on_seed_and_step_alone(noise):
+    pairs = data.batches(noise, [0, 1, 2, 3], 2)
+    deviation = np.array([0, 1, 1, 1, 100], "float32")
+
+    def vectors(seed, step):
+        return [e.numpy() for (_, e), _ in data.vary_embeddings(pairs, deviation, seed, step)]
+
+    first, second = vectors(seed=5, step=7)
+    assert np.array_equal(first[:, 0], noise.embeddings[:2, 0])
+    assert np.abs(first - noise.embeddings[:2])[:, 1:].min() > 0
+    assert np.allclose(second - noise.embeddings[2:4], vectors(5, 8)[0] - noise.embeddings[:2])
+    assert not np.allclose(first, vectors(6, 7)[0])
+
+
 def test_batches_from_the_disk_are_those_from_memory(portrait_folder, tmp_path):
     stored = data.load_portraits(portrait_folder, 32, NONE, tmp_path)
     loaded = data.Portraits(stored.paths, stored.portraits[:], stored.embeddings[:], {})
@@ -144,42 +169,6 @@ def test_fit_and_evaluate_take_batches_without_a_warning(noise, count):
     assert model.predict(data.batches(noise, range(count), 3), verbose=0).shape[0] == count
 
 
-def test_sample_order_shows_every_portrait_before_any_again():
-    order = data.sample_order(10, seed=1, start=0, stop=30)
-    for shuffle in order.reshape(3, 10):
-        assert sorted(shuffle) == list(range(10))
-    assert len({tuple(shuffle) for shuffle in order.reshape(3, 10)}) == 3
-
-
-def test_sample_order_goes_on_from_any_position():
-    whole = data.sample_order(7, seed=3, start=0, stop=100)
-    for start, stop in ((0, 0), (0, 7), (6, 8), (14, 14), (13, 50), (99, 100)):
-        assert data.sample_order(7, 3, start, stop).tolist() == whole[start:stop].tolist()
-    assert whole.tolist() != data.sample_order(7, 4, 0, 100).tolist()
-
-
-def test_sample_order_is_the_same_with_every_numpy():
-    """By hand: NumPy's frozen generator, seeded with (0, seed, number of the shuffle)."""
-    expected = np.random.RandomState([0, 5, 2]).permutation(4)
-    assert data.sample_order(4, 5, 8, 12).tolist() == expected.tolist()
-
-
-def test_sample_flips_go_on_from_any_position():
-    whole = data.sample_flips(0, 0, 10_000)
-    assert whole.dtype == bool
-    assert 0.48 < whole.mean() < 0.52
-    for start, stop in ((0, 0), (4095, 4097), (4096, 9000), (8192, 8192)):
-        assert np.array_equal(data.sample_flips(0, start, stop), whole[start:stop])
-    assert not np.array_equal(whole, data.sample_flips(1, 0, 10_000))
-
-
-def test_nothing_to_draw_from_is_an_error():
-    with pytest.raises(ValueError, match="at least one portrait"):
-        data.sample_order(0, 0, 0, 1)
-    with pytest.raises(ValueError, match="start=3, stop=2"):
-        data.sample_order(5, 0, 3, 2)
-
-
 def test_mean_ab_of_flat_portraits():
     """Red is (80.09, 67.20) and blue (79.19, -107.86) in every table of CIELAB."""
     flat = np.zeros((2, 8, 8, 3), "uint8")
@@ -209,11 +198,11 @@ def test_decode_portraits_names_the_photograph_that_it_cannot_read(tmp_path):
 
 RESIDENT = """
 import resource, sys
-from koala_face import data
+from koala_face import data, sampling
 from koala_face.backbones import find_backbone
 
 portraits = data.load_portraits(sys.argv[1], 128, find_backbone("none"), sys.argv[2])
-order = data.sample_order(len(portraits), 0, 0, len(portraits))
+order = sampling.sample_order(len(portraits), 0, 0, len(portraits))
 for _ in data.batches(portraits, order, 50):
     pass
 print(len(portraits), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from koala_face import optimization
 from koala_face.models import build_colorizer
+from koala_face.recipe import Recipe
 
 SIZE = 16
 
@@ -58,7 +59,7 @@ def test_validation_is_the_mean_over_all_values_of_all_batches():
 
 
 def test_cosine_schedule_falls_from_the_rate_to_zero():
-    recipe = optimization.Recipe(epochs=3, steps_per_epoch=4, schedule="cosine", learning_rate=0.1)
+    recipe = Recipe(epochs=3, steps_per_epoch=4, schedule="cosine", learning_rate=0.1)
     rate = optimization.learning_rate_of(recipe)
     steps = 12
     values = [float(rate(step)) for step in (0, steps // 2, steps)]
@@ -77,3 +78,34 @@ def test_mixed_precision_keeps_float32_weights_and_loss():
     assert {np.dtype(weight.dtype) for weight in model.get_weights()} == {np.dtype("float32")}
     assert loss.dtype == tf.float32
     assert np.isfinite(float(loss))
+
+
+def test_the_average_of_weights_by_hand():
+    """Decays of min(0.9, t / (t + 9)): 1/10, 2/11, 3/12 for steps 1 to 3."""
+    model = build_colorizer(3, SIZE)
+    average = optimization.WeightAverage(model, 0.9)
+    (first, *_) = model.trainable_variables
+    expected = first.numpy()
+    for step in (1, 2, 3):
+        first.assign(first + 1.0)
+        average.update()
+        decay = step / (step + 9)
+        expected = decay * expected + (1 - decay) * first.numpy()
+    other = build_colorizer(3, SIZE)
+    average.copy_to(other)
+    np.testing.assert_allclose(other.trainable_variables[0].numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        other.trainable_variables[1].numpy(), model.trainable_variables[1].numpy()
+    )
+
+
+def test_without_averaging_nothing_is_kept():
+    model = build_colorizer(3, SIZE)
+    average = optimization.WeightAverage(model, 0.0)
+    other = build_colorizer(3, SIZE)
+    before = other.get_weights()
+    average.update()
+    average.copy_to(other)
+    assert not average.weights
+    for one, same in zip(before, other.get_weights(), strict=True):
+        assert np.array_equal(one, same)

@@ -25,7 +25,7 @@ def test_no_flags_are_the_paper():
 
 
 def test_the_recipes_defaults_are_the_commands():
-    from koala_face.optimization import Recipe
+    from koala_face.recipe import Recipe
 
     assert train.recipe(parse()) == Recipe()
 
@@ -34,7 +34,7 @@ def test_the_command_in_a_model_file_repeats_the_run_without_naming_folders():
     command = train.as_command(
         parse("--data", "/home/me/helen/train", "--epochs", "2", "--flip", "--no-xla")
     )
-    assert command == "python -m koala_face.train --data helen/train --epochs 2 --flip --no-xla"
+    assert command == "python -m koala_face.train --epochs 2 --flip --no-xla --data helen/train"
 
 
 def test_settings_leave_out_what_decides_nothing():

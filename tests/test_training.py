@@ -1,5 +1,6 @@
 """Training (II.F): a run on two portraits, stopped in every way, and resumed."""
 
+import dataclasses
 import os
 import signal
 
@@ -11,11 +12,11 @@ from koala_face import training
 from koala_face.backbones import find_backbone
 from koala_face.data import load_portraits
 from koala_face.model_files import ModelDescription
-from koala_face.optimization import Recipe
+from koala_face.recipe import Recipe
 from koala_face.run_folder import RunFolder
 
 SIZE = 16
-RECIPE = Recipe(epochs=2, steps_per_epoch=3, batch_size=4, flip=True, compiled=False)
+RECIPE = Recipe(epochs=2, steps_per_epoch=3, batch_size=4, flip=True, xla=False)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_a_run_killed_after_its_history_row_writes_that_row_once(portraits, tmp_
 @pytest.mark.parametrize("lost", ["write_history", "save_state"])
 def test_a_run_killed_at_an_epochs_end_repeats_that_end(portraits, tmp_path, whole_run, lost):
     """The state of the epoch's last step is saved; the kill comes before or after its row."""
-    session = start(portraits, tmp_path, RECIPE._replace(save_seconds=0.0))
+    session = start(portraits, tmp_path, dataclasses.replace(RECIPE, save_seconds=0.0))
     owner = session.run if lost == "write_history" else session
     function = getattr(owner, lost)
 

@@ -106,6 +106,8 @@ BACKBONES = (
     ),
     Backbone("vgg19", "predictions", 224, 1000, CAFFE, VGG19_WEIGHTS),
     Backbone("facenet", "embeddings", 160, 512, FIXED, FACENET_WEIGHTS),
+    Backbone("facenet", "bottleneck", 160, 512, FIXED, FACENET_WEIGHTS),
+    Backbone("facenet", "avgpool", 160, 1792, FIXED, FACENET_WEIGHTS),
     # The ablation: a vector that says nothing, so that only the local features colour.
     Backbone("none", "zeros", 8, 512, NO_PREPROCESSING, None),
 )

@@ -127,21 +127,34 @@ NETWORK = (
 )
 
 
+# A descriptor's layer, by its name in `BACKBONES`, to the Keras layer that gives it.
+LAYERS = {
+    "embeddings": "embeddings",
+    "bottleneck": BOTTLENECK,
+    "avgpool": "Logits_AvgPool_1a_8x8",
+}
+
+
 def build_facenet(backbone, weights_path) -> keras.Model:
-    """(160, 160, 3) RGB in 0-255 to a vector of (512,) with length 1.
+    """(160, 160, 3) RGB in 0-255 to a vector: of (512,) with length 1 for `embeddings`.
+
+    `bottleneck` is the same vector before its length is made 1; `avgpool` are the (1792,)
+    averages of the last feature maps, from which the bottleneck is computed.
 
     Raises:
         WeightsError: for a file that is not the frozen graph of this network.
     """
     portrait = portrait_input(backbone)
     x = apply_rows(preprocess(portrait, backbone), NETWORK, "")
-    x = keras.layers.GlobalAveragePooling2D(name="Logits_AvgPool_1a_8x8")(x)
-    x = keras.layers.Dense(backbone.embedding_dim, kernel_initializer="zeros", name=BOTTLENECK)(x)
+    x = keras.layers.GlobalAveragePooling2D(name=LAYERS["avgpool"])(x)
+    x = keras.layers.Dense(512, kernel_initializer="zeros", name=BOTTLENECK)(x)
     vector = keras.layers.UnitNormalization(name="embeddings")(x)
     model = keras.Model(portrait, vector, name="facenet")
     scales = {row.scope + UP: row.scale for row in NETWORK if isinstance(row, Residual)}
     fill_from_graph(model, weights_path, scales)
-    return model
+    if backbone.layer == "embeddings":
+        return model
+    return keras.Model(portrait, model.get_layer(LAYERS[backbone.layer]).output, name="facenet")
 
 
 def apply_rows(x, rows, scope: str):

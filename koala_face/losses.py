@@ -1,0 +1,88 @@
+"""What training makes small: the paper's mean squared error (eq. 2), and two others to try.
+
+Each is a function of predicted and true ab, (B, N, N, 2) float32 in a*/128, b*/128, to a scalar.
+The paper calls its results brownish (Section IV): the mean squared error is smallest at the mean
+of all colours that a pixel may have, which is dull. The other two answer that.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from koala_face.color import AB_SCALE, rgb_to_lab
+
+# Huber's threshold, 10 units of a* and b*: errors above it count by their size, not its square.
+HUBER_DELTA = 10.0 / AB_SCALE
+# Zhang, Isola and Efros (2016), Section 2.2: bins of 10 units of a* and b*, the share of the
+# uniform distribution that is mixed in, and the deviation of the smoothing, in units of ab.
+BIN = 10.0
+BINS = 26
+UNIFORM_SHARE = 0.5
+SMOOTHING = 5.0
+# Portraits whose colours are counted, and the stride at which their pixels are.
+COUNTED = 1000
+STRIDE = 4
+
+
+def make_loss(name: str, portraits):
+    """The loss of a name out of `recipe.LOSSES`.
+
+    Args:
+        portraits: the training portraits, a `data.Portraits`; "rebalanced" counts their colours.
+    """
+    if name == "rebalanced":
+        return make_rebalanced(color_weights(count_colors(portraits.portraits)))
+    return {"mse": mean_squared_error, "huber": huber}[name]
+
+
+def mean_squared_error(predicted, ab):
+    """Equation 2, over all values of all portraits."""
+    return tf.reduce_mean(tf.math.squared_difference(predicted, ab))
+
+
+def huber(predicted, ab):
+    """Half the square of small errors, and a line beyond `HUBER_DELTA` (Huber, 1964)."""
+    error = tf.abs(predicted - ab)
+    small = tf.minimum(error, HUBER_DELTA)
+    return tf.reduce_mean(small * (error - 0.5 * small))
+
+
+def make_rebalanced(weights: np.ndarray):
+    """The squared error of each pixel, weighted by how rare its true colour is.
+
+    Args:
+        weights: (BINS, BINS), by bins of a* and of b*; see `color_weights`.
+    """
+    flat = tf.constant(weights.reshape(-1), tf.float32)
+
+    def rebalanced(predicted, ab):
+        bins = tf.cast(tf.clip_by_value(ab * (AB_SCALE / BIN) + BINS / 2, 0, BINS - 1), tf.int32)
+        weight = tf.gather(flat, bins[..., 0] * BINS + bins[..., 1])
+        return tf.reduce_mean(weight[..., None] * tf.math.squared_difference(predicted, ab))
+
+    return rebalanced
+
+
+def count_colors(rgb) -> np.ndarray:
+    """How the pixels of up to `COUNTED` portraits, (N, S, S, 3) uint8, share the bins of ab."""
+    counts = np.zeros((BINS, BINS))
+    edges = (np.arange(BINS + 1) - BINS / 2) * BIN
+    for start in range(0, min(len(rgb), COUNTED), 50):
+        lab = rgb_to_lab(rgb[start : start + 50][:, ::STRIDE, ::STRIDE]).numpy().reshape(-1, 3)
+        counts += np.histogram2d(lab[:, 1], lab[:, 2], (edges, edges))[0]
+    return counts / counts.sum()
+
+
+def color_weights(shares: np.ndarray) -> np.ndarray:
+    """Zhang et al.'s weights of colours: rare ones heavy, 1 on average over the pixels.
+
+    Args:
+        shares: (BINS, BINS), each bin's share of the pixels, summing to 1.
+    """
+    distance = np.subtract.outer(np.arange(BINS), np.arange(BINS))
+    kernel = np.exp(-0.5 * (distance * BIN / SMOOTHING) ** 2)
+    smooth = kernel @ shares @ kernel
+    smooth /= smooth.sum()
+    # The uniform distribution is over the bins that occur: no photograph fills the whole square.
+    occurring = np.count_nonzero(shares)
+    weights = 1.0 / ((1.0 - UNIFORM_SHARE) * smooth + UNIFORM_SHARE / occurring)
+    return weights / (weights * shares).sum()

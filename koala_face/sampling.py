@@ -1,0 +1,67 @@
+"""What each step of training sees: the portraits' order and their random variations.
+
+All of it depends on the seed and on a sample's position in the run alone, so that training
+can go on from any step. The paper (II.F) names no variation; those here are our choice.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+# Variations are drawn in blocks, so that a position is reached without those before it.
+BLOCK = 4096
+
+
+def sample_order(count: int, seed: int, start: int, stop: int) -> np.ndarray:
+    """Rows at positions `start` to `stop` of an endless row of shuffles of `count` portraits.
+
+    Every portrait comes once before any comes again. The order depends on `seed` and
+    position alone: any part can be had without the parts before it.
+
+    Returns:
+        (stop - start,) int64 in 0 to count - 1.
+    """
+    if count <= 0:
+        raise ValueError(f"Expected at least one portrait to draw from. Received: {count}.")
+    return _blocks(count, (0, seed), start, stop, lambda random: random.permutation(count))
+
+
+def sample_flips(seed: int, start: int, stop: int) -> np.ndarray:
+    """Whether the samples at positions `start` to `stop` are mirrored: (stop - start,) bool."""
+    return _blocks(BLOCK, (1, seed), start, stop, lambda random: random.rand(BLOCK) < 0.5)
+
+
+def sample_windows(largest_cut: float, seed: int, start: int, stop: int) -> np.ndarray:
+    """Random parts of the portraits at positions `start` to `stop`, of their own proportions.
+
+    Args:
+        largest_cut: the share of height and width that is cut off is drawn evenly from 0 to this.
+
+    Returns:
+        (stop - start, 4) float32: top, left, bottom and right edge, as shares of height and width.
+    """
+
+    def draw(random: np.random.RandomState) -> np.ndarray:
+        side = 1.0 - largest_cut * random.rand(BLOCK, 1)
+        corner = (1.0 - side) * random.rand(BLOCK, 2)
+        return np.concatenate([corner, corner + side], axis=1).astype("float32")
+
+    return _blocks(BLOCK, (2, seed), start, stop, draw)
+
+
+def _blocks(
+    length: int,
+    seed: Sequence[int],
+    start: int,
+    stop: int,
+    draw: Callable[[np.random.RandomState], np.ndarray],
+) -> np.ndarray:
+    """Positions `start` to `stop` of an endless row of blocks, each from a generator of its own.
+
+    RandomState, because NumPy promises that its numbers never change between versions.
+    """
+    if not 0 <= start <= stop:
+        raise ValueError(f"Expected 0 <= start <= stop. Received: start={start}, stop={stop}.")
+    first, last = start // length, stop // length
+    drawn = [draw(np.random.RandomState([*seed, block])) for block in range(first, last + 1)]
+    return np.concatenate(drawn)[start - first * length : stop - first * length]
