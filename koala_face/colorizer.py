@@ -20,7 +20,7 @@ from koala_face.model_files import load_model
 from koala_face.photographs import as_eight_bit, over_white, resize
 from koala_face.samples import samples_of_image, scale_to_sixteen_bit, split_alpha
 from koala_face.shipped_models import VARIANTS, ColorizerError, shipped_model
-from koala_face.upsampling import EDGE_AWARE, UPSAMPLINGS
+from koala_face.upsampling import EDGE_AWARE, UPSAMPLINGS, Upsampler
 
 keras = tf.keras
 
@@ -146,10 +146,15 @@ class Colorizer:
 
     def finish(self, pixels, seen: NetworkInput, ab, dtype=None) -> np.ndarray:
         """Colour the whole photograph, (H, W, 3), at the depth of `pixels` or of `dtype`."""
-        luminance = gray_to_luminance(seen.portrait)
-        block = self.size // ab.shape[0]
-        luminance = luminance.reshape(ab.shape[0], block, ab.shape[1], block).mean((1, 3))
+        luminance = _reduced_luminance(seen.portrait, ab)
         return color_pixels(pixels, luminance, ab, self.upsampling, self.saturation, dtype)
+
+    def upsample(self, seen: NetworkInput, ab, luminance) -> np.ndarray:
+        """Bring ab to the size of a photograph's L*, (H, W) float32: (H, W, 2), unclipped."""
+        height, width = luminance.shape
+        reduced = _reduced_luminance(seen.portrait, ab)
+        upsampler = Upsampler(self.saturation * ab, reduced, height, width, self.upsampling)
+        return upsampler.tile(luminance, slice(0, height), slice(0, width))
 
 
 def pixels_of(image) -> np.ndarray:
@@ -166,6 +171,14 @@ def pixels_of(image) -> np.ndarray:
     if alpha is not None:
         samples = over_white(as_eight_bit(samples), as_eight_bit(alpha))
     return samples
+
+
+def _reduced_luminance(portrait, ab) -> np.ndarray:
+    """L* of what the network saw, (size, size) uint8 gray, reduced to the size of its ab."""
+    height, width = ab.shape[:2]
+    block = portrait.shape[0] // height
+    luminance = gray_to_luminance(portrait)
+    return luminance.reshape(height, block, width, block).mean((1, 3))
 
 
 def _samples_of_array(array):

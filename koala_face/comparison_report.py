@@ -16,7 +16,7 @@ from koala_face.evaluation_report import (
     describe_unreadable,
     draw_training,
 )
-from koala_face.model_files import ModelDescription
+from koala_face.model_files import ModelDescription, load_model
 
 SEED = 0  # of the bootstrap
 ERRORS = ("mse", "mae", "colorfulness_difference")
@@ -54,7 +54,7 @@ def load_trials(models: dict, data, size: int, cache, weights=None) -> dict[str,
     """
     trials = {}
     for name, file in models.items():
-        model, description = evaluation.load_network(file, size)
+        model, description = load_model(file)
         backbone = find_backbone(description.backbone, description.layer)
         portraits = load_portraits(data, size, backbone, cache, weights)
         trials[name] = Trial(file, model, description, portraits)

@@ -68,9 +68,10 @@ def evaluate(config: EvaluateConfig) -> dict:
     from koala_face.backbones import find_backbone
     from koala_face.colorizer import shipped_model
     from koala_face.data import load_portraits
+    from koala_face.model_files import load_model
 
     model_file = Path(config.model or shipped_model(config.variant))
-    network, description = evaluation.load_network(model_file, config.size)
+    network, description = load_model(model_file)
     backbone = find_backbone(description.backbone, description.layer)
     portraits = load_portraits(
         config.data, config.size, backbone, config.cache, config.weights, config.strict

@@ -14,15 +14,17 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from koala_face import color, metrics, models
+from koala_face import color, metrics
 from koala_face.bootstrap import RESAMPLES, Estimate, estimate_means, transform
+from koala_face.colorizer import Colorizer, NetworkInput
 from koala_face.errors import KoalaFaceError
 from koala_face.figures import LEVELS, count_levels
-from koala_face.model_files import load_model
+from koala_face.full_size import gray_version
+from koala_face.photographs import resize
 
 
 class EvaluationError(KoalaFaceError):
-    """Portraits or a model that cannot be scored."""
+    """Portraits that cannot be scored."""
 
 
 class Metric(NamedTuple):
@@ -76,36 +78,24 @@ class Scores(NamedTuple):
 
 
 def make_network(model):
-    """The coloring of a network with the inputs and the output of `models.build_colorizer`."""
+    """The coloring of a network with the inputs and the output of `models.build_colorizer`.
+
+    The network sees each portrait at its own size. Where that is not the size at which is
+    measured, ab is brought there as `koala_face.colorize` brings it to a photograph's size.
+    """
+    colorizer = Colorizer(model, describe=None, input_size=0)
+    size = colorizer.size
 
     def color_network(batch: Batch) -> np.ndarray:
-        scaled = model([color.scale_luminance(batch.luminance), batch.embedding], training=False)
-        return color.unscale_ab(np.asarray(scaled))
+        if batch.rgb.shape[1:3] == (size, size):
+            luminance = color.scale_luminance(batch.luminance)
+            return color.unscale_ab(np.asarray(model([luminance, batch.embedding], training=False)))
+        seen = [NetworkInput(resize(gray_version(rgb), size, size), None) for rgb in batch.rgb]
+        predicted = colorizer.predict(seen, batch.embedding)
+        inputs = zip(seen, predicted, batch.luminance[..., 0], strict=True)
+        return np.stack([colorizer.upsample(*portrait) for portrait in inputs])
 
     return color_network
-
-
-def load_network(path, size: int):
-    """Load a model file for portraits of another size than it was trained at, if need be.
-
-    The network is fully convolutional: its weights fit any size that is a multiple of 8.
-
-    Returns:
-        The model, with inputs of `size`, and its `ModelDescription`.
-
-    Raises:
-        ModelFileError: for a file that is no model of this package.
-        EvaluationError: for a size that the network cannot take.
-    """
-    model, description = load_model(path)
-    if description.size == size:
-        return model, description
-    try:
-        resized = models.build_colorizer(description.embedding_dim, size)
-    except ValueError as error:
-        raise EvaluationError(str(error)) from error
-    resized.set_weights(model.get_weights())
-    return resized, description
 
 
 def read_batch(portraits, rows) -> Batch:

@@ -8,7 +8,8 @@ import pytest
 import skimage.color
 from untrained_models import save_untrained
 
-from koala_face import baselines, data, evaluation
+from koala_face import baselines, data, evaluation, model_files
+from koala_face.colorizer import Colorizer
 
 KEYS = [metric.key for metric in evaluation.METRICS]
 
@@ -142,35 +143,48 @@ def model_file(tmp_path_factory):
 
 
 def test_a_network_scores_like_its_own_output(model_file, real):
-    network, description = evaluation.load_network(model_file, 128)
-    assert description.size == 64
-    portraits = data.Portraits(real.paths, real.pictures, np.zeros((2, 512), np.float32), {})
+    network, _ = model_files.load_model(model_file)
+    pictures = real.pictures[:, :64, :64]
+    portraits = data.Portraits(real.paths, pictures, np.zeros((2, 512), np.float32), {})
     scores = evaluation.score(portraits, evaluation.make_network(network))
-    lab = skimage.color.rgb2lab(real.pictures)
+    lab = skimage.color.rgb2lab(pictures)
     inputs = [np.float32(lab[..., :1] / 100), portraits.embeddings]
     predicted = 128 * np.asarray(network(inputs, training=False))
-    assert predicted.shape == (2, 128, 128, 2)
     errors = ((predicted - lab[..., 1:]) ** 2).mean(axis=(1, 2, 3))
     assert scores.values["ab_mse"] == pytest.approx(errors, rel=1e-3)
 
 
-def test_weights_fit_another_size(model_file):
-    same, _ = evaluation.load_network(model_file, 64)
-    other, _ = evaluation.load_network(model_file, 96)
-    assert other.inputs[0].shape[1:] == (96, 96, 1)
-    for one, two in zip(same.get_weights(), other.get_weights(), strict=True):
-        assert np.array_equal(one, two)
+@pytest.mark.parametrize("color", [(180, 120, 90), (60, 60, 60)])
+def test_a_network_of_another_size_sees_the_portrait_at_its_own(model_file, color):
+    """A flat portrait is the same at 64 and 128 pixels: but for the border, so is its colour."""
+    network, _ = model_files.load_model(model_file)
+    coloring = evaluation.make_network(network)
+    embeddings = np.zeros((1, 512), np.float32)
+    small, large = (
+        coloring(evaluation.read_batch(data.Portraits(["a"], picture[None], embeddings, {}), [0]))
+        for picture in (flat(color, 64), flat(color, 128))
+    )
+    assert large.shape == (1, 128, 128, 2)
+    halved = large.reshape(64, 2, 64, 2, 2).mean((1, 3))
+    np.testing.assert_allclose(halved[8:56, 8:56], small[0, 8:56, 8:56], atol=1.0)
 
 
-def test_a_size_that_does_not_fit_is_the_users_error(model_file):
-    with pytest.raises(evaluation.EvaluationError, match="multiple of 8"):
-        evaluation.load_network(model_file, 100)
+def test_at_another_size_the_score_is_that_of_what_colorizing_gives(model_file, real):
+    """Inside sRGB, where both clip nothing: the very picture, but for rounding."""
+    colorizer = Colorizer.load(model_file, saturation=1.0)
+    network, _ = model_files.load_model(model_file)
+    portraits = data.Portraits(real.paths, real.pictures, np.zeros((2, 512), np.float32), {})
+    batch = evaluation.read_batch(portraits, [0, 1])
+    colored, ab = evaluation.apply_coloring(evaluation.make_network(network), batch)
+    assert np.abs(ab).max() < 30
+    for one, other in zip(colored, colorizer.colorize_many(list(real.pictures)), strict=True):
+        assert np.mean(np.abs(one.astype(int) - other) <= 1) > 0.98
 
 
 def test_the_mean_ab_comes_from_training_if_the_model_notes_it(
     model_file, tmp_path, portrait_folder, astronaut, grace_hopper
 ):
-    _, description = evaluation.load_network(model_file, 64)
+    _, description = model_files.load_model(model_file)
     portraits = MadePortraits([flat((200, 150, 120))])
     noted = dataclasses.replace(description, training={"mean_ab": [1, 2], "data": "helen/train"})
     assert baselines.find_mean_ab(noted, portraits)[0] == [1, 2]
