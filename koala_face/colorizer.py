@@ -146,10 +146,14 @@ class Colorizer:
 
     def finish(self, pixels, seen: NetworkInput, ab, dtype=None) -> np.ndarray:
         """Colour the whole photograph, (H, W, 3), at the depth of `pixels` or of `dtype`."""
-        luminance = gray_to_luminance(seen.portrait)
-        block = self.size // ab.shape[0]
-        luminance = luminance.reshape(ab.shape[0], block, ab.shape[1], block).mean((1, 3))
+        luminance = small_luminance(seen.portrait, len(ab))
         return color_pixels(pixels, luminance, ab, self.upsampling, self.saturation, dtype)
+
+
+def small_luminance(portrait, size: int) -> np.ndarray:
+    """(S, S) uint8 gray as a network sees it to (size, size) float32 L*, averaged in blocks."""
+    block = len(portrait) // size
+    return gray_to_luminance(portrait).reshape(size, block, size, block).mean((1, 3))
 
 
 def pixels_of(image) -> np.ndarray:
