@@ -13,7 +13,7 @@ from koala_face.photographs import find_photographs
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
 log = logging.getLogger("koala_face.benchmark")
 
-ROWS = ("training", "input", "color", "embedding", "memory", "files")
+ROWS = ("training", "input", "color", "embedding", "memory", "files", "upsampling")
 HEADER = ("measured", "koala_face", "compared with", "ratio", "asked")
 
 
@@ -31,7 +31,9 @@ class BenchmarkConfig:
 
     rows: tuple[str, ...] = setting(ROWS, "what to measure")
     data: str | None = setting(None, "folder of photographs (default: two that packages carry)")
-    output: str | None = setting(None, "file that the table is written to as well")
+    output: str | None = setting(
+        None, "file that the table is written to as well; upsampling.png beside it"
+    )
     size: int = setting(256, "height and width of the portraits, a multiple of 8")  # II.B
     batch_sizes: tuple[str, ...] = setting(("10", "50"), "portraits in a step")  # 50: II.F
     portraits: int = setting(200, "photographs in a pass over a folder")
@@ -60,6 +62,7 @@ def benchmark(config: BenchmarkConfig) -> str:
             tuple(int(size) for size in config.batch_sizes),
             config.portraits,
             config.repeats,
+            Path(config.output).parent if config.output else None,
         )
         lines = [line for row in config.rows for line in measure(row, setup)]
     source = f"{len(photographs)} photographs" if photographs else "the two sample portraits"
@@ -84,7 +87,14 @@ def check(config: BenchmarkConfig) -> None:
 
 def measure(row: str, setup) -> list:
     """The lines of one row; one line that says why, where something is missing for it."""
-    from koala_face.benchmarks import embedding_row, files_row, input_row, memory_row, training_row
+    from koala_face.benchmarks import (
+        embedding_row,
+        files_row,
+        input_row,
+        memory_row,
+        training_row,
+        upsampling_row,
+    )
     from koala_face.benchmarks.timing import Measurement
 
     functions = {
@@ -94,6 +104,7 @@ def measure(row: str, setup) -> list:
         "embedding": embedding_row.measure_embedding,
         "memory": memory_row.measure_memory,
         "files": files_row.measure_files,
+        "upsampling": upsampling_row.measure_upsampling,
     }
     start = time.perf_counter()
     try:

@@ -146,15 +146,21 @@ class Colorizer:
 
     def finish(self, pixels, seen: NetworkInput, ab, dtype=None) -> np.ndarray:
         """Colour the whole photograph, (H, W, 3), at the depth of `pixels` or of `dtype`."""
-        luminance = _reduced_luminance(seen.portrait, ab)
+        luminance = small_luminance(seen.portrait, len(ab))
         return color_pixels(pixels, luminance, ab, self.upsampling, self.saturation, dtype)
 
     def upsample(self, seen: NetworkInput, ab, luminance) -> np.ndarray:
         """Bring ab to the size of a photograph's L*, (H, W) float32: (H, W, 2), unclipped."""
         height, width = luminance.shape
-        reduced = _reduced_luminance(seen.portrait, ab)
+        reduced = small_luminance(seen.portrait, len(ab))
         upsampler = Upsampler(self.saturation * ab, reduced, height, width, self.upsampling)
         return upsampler.tile(luminance, slice(0, height), slice(0, width))
+
+
+def small_luminance(portrait, size: int) -> np.ndarray:
+    """(S, S) uint8 gray as a network sees it to (size, size) float32 L*, averaged in blocks."""
+    block = len(portrait) // size
+    return gray_to_luminance(portrait).reshape(size, block, size, block).mean((1, 3))
 
 
 def pixels_of(image) -> np.ndarray:
@@ -171,14 +177,6 @@ def pixels_of(image) -> np.ndarray:
     if alpha is not None:
         samples = over_white(as_eight_bit(samples), as_eight_bit(alpha))
     return samples
-
-
-def _reduced_luminance(portrait, ab) -> np.ndarray:
-    """L* of what the network saw, (size, size) uint8 gray, reduced to the size of its ab."""
-    height, width = ab.shape[:2]
-    block = portrait.shape[0] // height
-    luminance = gray_to_luminance(portrait)
-    return luminance.reshape(height, block, width, block).mean((1, 3))
 
 
 def _samples_of_array(array):

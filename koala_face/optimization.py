@@ -60,6 +60,12 @@ class WeightAverage(tf.Module):
         for average, weight in zip(self.weights, self._model.trainable_variables, strict=True):
             average.assign_add(share * (tf.convert_to_tensor(weight) - average))
 
+    def restart(self) -> None:
+        """Begin anew with the network's weights as they are now."""
+        self.step.assign(0.0)
+        for average, weight in zip(self.weights, self._model.trainable_variables, strict=False):
+            average.assign(weight)
+
     def copy_to(self, model: keras.Model) -> None:
         """Give the average, if there is one, to a network of the same layers."""
         if self.weights:

@@ -44,6 +44,9 @@ class TrainConfig(Recipe):
         0.0, "validate on this share of the shoots in --data, held out, not on --validation"
     )
     color_only: bool = setting(False, "leave gray and tinted portraits out of training")
+    start_from: str | None = setting(
+        None, "model file whose weights training starts from (default: random ones)"
+    )
     output: str | None = setting(None, "folder of the run (default: runs/BACKBONE)")
     resume: bool = setting(False, "go on with the run in the output folder, if there is one")
     quick: bool = setting(False, "a small try-out on two portraits that installed packages carry")
@@ -83,7 +86,7 @@ def as_command(config: TrainConfig) -> str:
         value = getattr(config, field.name)
         if value == field.default or field.name in INCIDENTAL:
             continue
-        if field.name in ("data", "extra_data", "validation", "weights"):
+        if field.name in ("data", "extra_data", "validation", "weights", "start_from"):
             value = short_name(value)
         name = flag_name(field.name)
         if isinstance(value, bool):
@@ -127,6 +130,8 @@ def train_and_evaluate(config: TrainConfig) -> list[dict]:
             tensorboard=config.tensorboard,
         )
         step = session.restore()
+        if config.start_from and not step:
+            session.start_from(config.start_from)
         announce(config, train, validation, folder, step)
         return session.fit()
 

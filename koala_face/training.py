@@ -20,7 +20,7 @@ from koala_face.errors import KoalaFaceError
 from koala_face.figures import draw_loss
 from koala_face.interrupts import deferred_interrupt
 from koala_face.losses import make_loss
-from koala_face.model_files import ModelDescription, save_model
+from koala_face.model_files import ModelDescription, load_model, save_model
 from koala_face.optimization import (
     WeightAverage,
     learning_rate_of,
@@ -104,6 +104,23 @@ class Training:
         if len(history) == ended and not begun:
             self.loss_sum.assign(0.0)
         return self.step
+
+    def start_from(self, path) -> None:
+        """Take the weights of a model file in place of random ones, whatever its size.
+
+        Raises:
+            ModelFileError: for a file that is no model of this package.
+            TrainingError: if its descriptor is another one.
+        """
+        model, found = load_model(path)
+        asked = self.description
+        if (found.backbone, found.layer) != (asked.backbone, asked.layer):
+            raise TrainingError(
+                f"Expected a model with the descriptor {asked.backbone} ({asked.layer}) to start "
+                f"from. Received: {path} with {found.backbone} ({found.layer})."
+            )
+        self.model.set_weights(model.get_weights())
+        self.average.restart()
 
     def fit(self) -> list[dict]:
         """Train the epochs that are left; returns the history, a dict per epoch.

@@ -20,7 +20,9 @@ UPSAMPLINGS = (EDGE_AWARE, PLAIN)
 # Standard deviation, in pixels of the predicted map, of the neighbourhood in which gain is
 # fitted and averaged. Chosen with RIDGE on portraits with known colours; see the README.
 NEIGHBOURHOOD = 0.7
-# Variance of L* (0-100) within a neighbourhood below which it counts as noise, not an edge.
+# Variance of L* (0-100) within a neighbourhood below which it counts as noise, not an edge. A
+# quarter of it gains more on clean photographs, but lets the film grain of Grace Hopper's into
+# its colours: worse than bicubic at 128x128.
 RIDGE = 16.0**2
 
 

@@ -130,7 +130,7 @@ def test_table_of_two_rows(tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", ["training", "embedding", "memory", "files"])
+@pytest.mark.parametrize("row", ["training", "embedding", "memory", "files", "upsampling"])
 def test_slow_row(row, capsys):
     assert benchmark.main(["--rows", row, *TINY]) == 0
     assert f"| {row}, " in capsys.readouterr().out

@@ -34,6 +34,7 @@ class Setup(NamedTuple):
     photographs: the files to work on, JPEG or PNG; rows take as many as they need, in turns.
     folder: for caches and links, empty at first, deleted at the end.
     count: photographs in a pass over a folder.
+    pictures: the folder for what a row shows; without it nothing is drawn.
     """
 
     photographs: tuple[Path, ...]
@@ -42,6 +43,7 @@ class Setup(NamedTuple):
     batch_sizes: tuple[int, ...] = (10, 50)
     count: int = 200
     repeats: int = 5
+    pictures: Path | None = None
 
 
 def median_seconds(
