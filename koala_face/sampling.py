@@ -49,6 +49,11 @@ def sample_windows(largest_cut: float, seed: int, start: int, stop: int) -> np.n
     return _blocks(BLOCK, (2, seed), start, stop, draw)
 
 
+def embedding_spread(embeddings, count: int = 1000) -> np.ndarray:
+    """The standard deviation of each component of the first `count` vectors, (D,) float32."""
+    return np.std(embeddings[:count], axis=0, dtype="float64").astype("float32")
+
+
 def _blocks(
     length: int,
     seed: Sequence[int],

@@ -75,7 +75,7 @@ class Training:
         )
         self.reestimate = make_reestimate(self.published, recipe.xla)
         self.validate = make_validate(self.published, recipe.xla)
-        self.noise = recipe.embedding_noise * embedding_spread(train)
+        self.noise = recipe.embedding_noise * sampling.embedding_spread(train.embeddings)
         self.estimated = False
         self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
@@ -252,8 +252,3 @@ class Training:
         self.average.copy_to(self.published)
         start = max(self.step - batches, 0)
         self.reestimate(self._batches(start, start + batches))
-
-
-def embedding_spread(portraits: data.Portraits, count: int = 1000) -> np.ndarray:
-    """The standard deviation of each component of the first `count` portraits' vectors."""
-    return np.std(portraits.embeddings[:count], axis=0, dtype="float64").astype("float32")

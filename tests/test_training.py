@@ -11,7 +11,7 @@ import tensorflow as tf
 from koala_face import training
 from koala_face.backbones import find_backbone
 from koala_face.data import load_portraits
-from koala_face.model_files import ModelDescription
+from koala_face.model_files import ModelDescription, load_model
 from koala_face.recipe import Recipe
 from koala_face.run_folder import RunFolder
 
@@ -140,3 +140,29 @@ def test_a_finished_run_has_nothing_left_to_do(portraits, whole_run):
     assert session.fit() == history
     for ours, theirs in zip(session.model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_run_starts_from_a_model_file(portraits, tmp_path, whole_run):
+    """At another size: the weights fit any."""
+    folder, _, _ = whole_run
+    session = start(portraits, tmp_path)
+    session.start_from(folder / "model.h5")
+    published = load_model(folder / "model.h5")[0].get_weights()
+    for one, other in zip(session.model.get_weights(), published, strict=True):
+        assert np.array_equal(one, other)
+    session.description = dataclasses.replace(session.description, backbone="facenet")
+    with pytest.raises(training.TrainingError, match="descriptor facenet"):
+        session.start_from(folder / "model.h5")
+
+
+def test_averaged_weights_are_published_and_resumed(portraits, tmp_path):
+    recipe = dataclasses.replace(RECIPE, epochs=1, averaging=0.9, embedding_noise=0.1, crop=0.2)
+    session = start(portraits, tmp_path / "one", recipe)
+    session.fit()
+    published = session.published.trainable_variables
+    for kept, average in zip(published, session.average.weights, strict=True):
+        np.testing.assert_allclose(kept.numpy(), average.numpy())
+    assert not np.allclose(published[0].numpy(), session.model.trainable_variables[0].numpy())
+    again = start(portraits, tmp_path / "one", recipe)
+    for one, other in zip(session.average.weights, again.average.weights, strict=True):
+        assert np.array_equal(one.numpy(), other.numpy())
