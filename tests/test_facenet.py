@@ -61,6 +61,30 @@ def test_vectors_have_length_one(descriptor, portraits):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
+# The layer's name in our table, the tensor of the graph that it is, and its length.
+HIDDEN = {
+    "bottleneck": ("InceptionResnetV1/Bottleneck/BatchNorm/Reshape_1:0", 512),
+    "avgpool": ("InceptionResnetV1/Logits/AvgPool_1a_8x8/AvgPool:0", 1792),
+}
+
+
+@pytest.mark.parametrize("layer", HIDDEN)
+def test_hidden_layers_are_those_of_the_frozen_graph(layer, graph_path, portraits):
+    tensor, dim = HIDDEN[layer]
+    backbone = backbones.find_backbone("facenet", layer)
+    assert backbone.embedding_dim == dim
+    graph = tf.compat.v1.GraphDef()
+    graph.ParseFromString(graph_path.read_bytes())
+
+    def run(pixels):
+        return tf.compat.v1.import_graph_def(graph, {"input:0": pixels}, [tensor])[0]
+
+    frozen = tf.compat.v1.wrap_function(run, [tf.TensorSpec((1, 160, 160, 3))])
+    expected = frozen(tf.constant((portraits[:1] - 127.5) / 128.0)).numpy().reshape(1, dim)
+    vectors = backbones.build_descriptor(backbone, graph_path)(portraits[:1], training=False)
+    np.testing.assert_allclose(vectors.numpy(), expected, rtol=0, atol=1e-4)
+
+
 def test_it_is_frozen_and_of_standard_layers(descriptor):
     assert not descriptor.trainable_weights
     for layer in descriptor.layers:
