@@ -18,6 +18,7 @@ COMMANDS = {
     "embed",
     "evaluate",
     "export",
+    "publish",
     "train",
     "weights",
 }

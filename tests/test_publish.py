@@ -1,0 +1,64 @@
+"""A published model is the trained one, with the scores that `evaluate` gives."""
+
+import csv
+
+import numpy as np
+import pytest
+from untrained_models import save_untrained
+
+from koala_face import evaluate, publish
+from koala_face.errors import KoalaFaceError
+from koala_face.model_files import load_model
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    return save_untrained(tmp_path_factory.mktemp("model") / "model.h5", {"seed": 3}, size=64)
+
+
+def run(model_file, folder, place, *flags):
+    argv = ["--model", model_file, "--data", folder, "-o", place / "out.h5"]
+    argv += ["--cache", place / "cache", *flags]
+    assert publish.main([str(word) for word in argv]) == 0
+    return load_model(place / "out.h5")
+
+
+def test_scores_stand_in_the_file_and_are_evaluates(model_file, portrait_folder, tmp_path):
+    model, description = run(model_file, portrait_folder, tmp_path)
+    for one, other in zip(
+        model.get_weights(), load_model(model_file)[0].get_weights(), strict=True
+    ):
+        assert np.array_equal(one, other)
+    assert description.training["seed"] == 3
+    argv = ["--model", model_file, "--data", portrait_folder, "-o", tmp_path / "report"]
+    evaluate.main([str(word) for word in [*argv, "--cache", tmp_path / "cache"]])
+    with open(tmp_path / "report" / "portraits.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    scores = description.training["validation_scores"]
+    expected = np.mean([float(row["model_mse"]) for row in rows])
+    gray = np.mean([float(row["gray_mse"]) for row in rows])
+    assert scores["mse"] == pytest.approx(expected, rel=1e-4)
+    assert scores["mse_of_gray"] == pytest.approx(expected / gray, abs=1e-4)
+    assert scores["portraits"] == 2
+    # The folder's portraits are the sample portraits, one of them as JPEG.
+    sample = description.training["sample_scores"]
+    assert sample["mse"] == pytest.approx(scores["mse"], rel=0.02)
+
+
+def test_saturation_goes_into_the_last_convolution(model_file, portrait_folder, tmp_path):
+    model, description = run(model_file, portrait_folder, tmp_path, "--saturation", "1.5")
+    random = np.random.default_rng(0)
+    inputs = [random.random((1, 64, 64, 1), "float32"), np.zeros((1, 512), "float32")]
+    plain = np.asarray(load_model(model_file)[0](inputs, training=False))
+    stronger = np.asarray(model(inputs, training=False))
+    np.testing.assert_allclose(np.arctanh(stronger), 1.5 * np.arctanh(plain), atol=1e-4)
+    assert description.training["saturation"] == 1.5
+
+
+def test_what_cannot_be_published_is_refused(model_file, portrait_folder, tmp_path):
+    argv = ["--model", str(model_file), "-o", str(tmp_path / "out.h5")]
+    with pytest.raises(KoalaFaceError, match="missing"):
+        publish.main([*argv, "--data", "missing"])
+    with pytest.raises(publish.PublishError, match="saturation above 0"):
+        publish.main([*argv, "--data", str(portrait_folder), "--saturation", "0"])
+    assert not (tmp_path / "out.h5").exists()
