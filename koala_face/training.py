@@ -97,8 +97,11 @@ class Training:
             self.loss_sum.assign(0.0)
         return self.step
 
-    def fit(self) -> list[dict]:
+    def fit(self, after_epoch=None) -> list[dict]:
         """Train the epochs that are left; returns the history, a dict per epoch.
+
+        Args:
+            after_epoch: called with the history so far and the network as it was just saved.
 
         Raises:
             TrainingError: for a loss that is not finite.
@@ -109,6 +112,8 @@ class Training:
                 for epoch in range(len(self.run.history()), self.recipe.epochs):
                     self._train_epoch(epoch, stop_if_asked)
                     self._finish_epoch()
+                    if after_epoch:
+                        after_epoch(self.run.history(), self.published)
             except KeyboardInterrupt:
                 self.save_state()
                 self._publish(batches=2)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from koala_face import training
 from koala_face.backbones import find_backbone
 from koala_face.data import load_portraits
-from koala_face.model_files import ModelDescription
+from koala_face.model_files import ModelDescription, load_model
 from koala_face.optimization import Recipe
 from koala_face.run_folder import RunFolder
 
@@ -59,6 +59,19 @@ def test_a_run_learns_and_leaves_its_files(whole_run):
     names = {path.name for path in folder.iterdir()}
     assert {"model.h5", "best.h5", "untreated.h5", "history.csv", "loss.png", "state"} <= names
     assert not [name for name in names if name.startswith(".")]
+
+
+def test_who_watches_sees_each_epoch_and_its_network(portraits, tmp_path):
+    seen = []
+
+    def watch(history, network):
+        saved = load_model(tmp_path / "model.h5")[0].get_weights()
+        for ours, theirs in zip(network.get_weights(), saved, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        seen.append(history)
+
+    history = start(portraits, tmp_path).fit(after_epoch=watch)
+    assert seen == [history[:1], history]
 
 
 @pytest.mark.parametrize("stop_after", [2, 3])
