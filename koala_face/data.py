@@ -143,24 +143,6 @@ def enlarge(rgb, windows) -> tf.Tensor:
     return tf.image.crop_and_resize(tf.cast(rgb, tf.float32), windows, numbers, size) / 255.0
 
 
-def vary_embeddings(pairs: tf.data.Dataset, deviation, seed: int, step: int) -> tf.data.Dataset:
-    """Add normal noise to the vectors of training pairs.
-
-    Args:
-        pairs: from `batches`.
-        deviation: (embedding_dim,), the noise's standard deviation.
-        seed, step: the noise of a batch depends on the seed and on its step alone; `step` is
-            that of the first.
-    """
-
-    def vary(number, pair):
-        (luminance, embedding), ab = pair
-        noise = tf.random.stateless_normal(tf.shape(embedding), [seed, number])
-        return (luminance, embedding + noise * deviation), ab
-
-    return pairs.enumerate(step).map(vary)
-
-
 def decode_portraits(
     paths: Sequence, size: int, input_size: int, batch_size: int = 32
 ) -> tf.data.Dataset:

@@ -7,9 +7,31 @@ can go on from any step. The paper (II.F) names no variation; those here are our
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import tensorflow as tf
+
+from koala_face import data
+from koala_face.recipe import Recipe
 
 # Variations are drawn in blocks, so that a position is reached without those before it.
 BLOCK = 4096
+
+
+def training_batches(
+    portraits: data.Portraits, recipe: Recipe, start: int, stop: int, spread: np.ndarray
+) -> tf.data.Dataset:
+    """The training pairs of steps `start` to `stop`; see `data.batches`.
+
+    Args:
+        spread: of the portraits' vectors, from `embedding_spread`.
+    """
+    span = (recipe.seed, start * recipe.batch_size, stop * recipe.batch_size)
+    order = sample_order(len(portraits), *span)
+    flips = sample_flips(*span) if recipe.flip else None
+    windows = sample_windows(recipe.crop, *span) if recipe.crop else None
+    pairs = data.batches(portraits, order, recipe.batch_size, flips, windows)
+    if not recipe.embedding_noise:
+        return pairs
+    return vary_embeddings(pairs, recipe.embedding_noise * spread, recipe.seed, start)
 
 
 def sample_order(count: int, seed: int, start: int, stop: int) -> np.ndarray:
@@ -47,6 +69,24 @@ def sample_windows(largest_cut: float, seed: int, start: int, stop: int) -> np.n
         return np.concatenate([corner, corner + side], axis=1).astype("float32")
 
     return _blocks(BLOCK, (2, seed), start, stop, draw)
+
+
+def vary_embeddings(pairs: tf.data.Dataset, deviation, seed: int, step: int) -> tf.data.Dataset:
+    """Add normal noise to the vectors of training pairs.
+
+    Args:
+        pairs: from `data.batches`.
+        deviation: (embedding_dim,), the noise's standard deviation.
+        seed, step: the noise of a batch depends on the seed and on its step alone; `step` is
+            that of the first.
+    """
+
+    def vary(number, pair):
+        (luminance, embedding), ab = pair
+        noise = tf.random.stateless_normal(tf.shape(embedding), [seed, number])
+        return (luminance, embedding + noise * deviation), ab
+
+    return pairs.enumerate(step).map(vary)
 
 
 def embedding_spread(embeddings, count: int = 1000) -> np.ndarray:

@@ -101,8 +101,11 @@ def short_name(path: str) -> str:
     return "/".join(Path(path).resolve().parts[-2:])
 
 
-def train_and_evaluate(config: TrainConfig) -> list[dict]:
+def train_and_evaluate(config: TrainConfig, after_epoch=None) -> list[dict]:
     """Embed what is not embedded yet, train, and leave a run folder.
+
+    Args:
+        after_epoch: for one who watches: called with the history so far and the network.
 
     Returns:
         The history: a dict per epoch with loss, val_loss and so on.
@@ -133,7 +136,7 @@ def train_and_evaluate(config: TrainConfig) -> list[dict]:
         if config.start_from and not step:
             session.start_from(config.start_from)
         announce(config, train, validation, folder, step)
-        return session.fit()
+        return session.fit(after_epoch)
 
 
 def load_both(config: TrainConfig, backbone):

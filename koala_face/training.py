@@ -75,7 +75,7 @@ class Training:
         )
         self.reestimate = make_reestimate(self.published, recipe.xla)
         self.validate = make_validate(self.published, recipe.xla)
-        self.noise = recipe.embedding_noise * sampling.embedding_spread(train.embeddings)
+        self.spread = sampling.embedding_spread(train.embeddings)
         self.estimated = False
         self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
@@ -122,8 +122,11 @@ class Training:
         self.model.set_weights(model.get_weights())
         self.average.restart()
 
-    def fit(self) -> list[dict]:
+    def fit(self, after_epoch=None) -> list[dict]:
         """Train the epochs that are left; returns the history, a dict per epoch.
+
+        Args:
+            after_epoch: called with the history so far and the network as it was just saved.
 
         Raises:
             TrainingError: for a loss that is not finite.
@@ -134,6 +137,8 @@ class Training:
                 for epoch in range(len(self.run.history()), self.recipe.epochs):
                     self._train_epoch(epoch, stop_if_asked)
                     self._finish_epoch()
+                    if after_epoch:
+                        after_epoch(self.run.history(), self.published)
             except KeyboardInterrupt:
                 self.save_state()
                 self._publish(batches=2)
@@ -184,15 +189,7 @@ class Training:
 
     def _batches(self, start: int, stop: int) -> tf.data.Dataset:
         """The training batches of steps `start` to `stop`."""
-        recipe = self.recipe
-        span = (start * recipe.batch_size, stop * recipe.batch_size)
-        order = sampling.sample_order(len(self.train), recipe.seed, *span)
-        flips = sampling.sample_flips(recipe.seed, *span) if recipe.flip else None
-        windows = sampling.sample_windows(recipe.crop, recipe.seed, *span) if recipe.crop else None
-        pairs = data.batches(self.train, order, recipe.batch_size, flips, windows)
-        if recipe.embedding_noise:
-            pairs = data.vary_embeddings(pairs, self.noise, recipe.seed, start)
-        return pairs
+        return sampling.training_batches(self.train, self.recipe, start, stop, self.spread)
 
     def _check(self, loss: float) -> None:
         if np.isfinite(loss):

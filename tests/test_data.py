@@ -118,20 +118,6 @@ def test_windows_enlarge_a_part_of_each_portrait(noise):
         np.testing.assert_allclose(ab[1, here, here], whole_ab[1, there, there], atol=1e-4)
 
 
-def test_noise_on_embeddings_depends_on_seed_and_step_alone(noise):
-    pairs = data.batches(noise, [0, 1, 2, 3], 2)
-    deviation = np.array([0, 1, 1, 1, 100], "float32")
-
-    def vectors(seed, step):
-        return [e.numpy() for (_, e), _ in data.vary_embeddings(pairs, deviation, seed, step)]
-
-    first, second = vectors(seed=5, step=7)
-    assert np.array_equal(first[:, 0], noise.embeddings[:2, 0])
-    assert np.abs(first - noise.embeddings[:2])[:, 1:].min() > 0
-    assert np.allclose(second - noise.embeddings[2:4], vectors(5, 8)[0] - noise.embeddings[:2])
-    assert not np.allclose(first, vectors(6, 7)[0])
-
-
 def test_batches_from_the_disk_are_those_from_memory(portrait_folder, tmp_path):
     stored = data.load_portraits(portrait_folder, 32, NONE, tmp_path)
     loaded = data.Portraits(stored.paths, stored.portraits[:], stored.embeddings[:], {})

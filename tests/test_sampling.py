@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from koala_face import sampling
+from koala_face import data, sampling
 
 
 def test_sample_order_shows_every_portrait_before_any_again():
@@ -53,3 +53,24 @@ def test_sample_windows_lie_inside_and_go_on_from_any_position():
     assert np.corrcoef(top, left)[0, 1] < 0.7
     assert np.array_equal(sampling.sample_windows(0.25, 0, 4095, 4100), whole[4095:4100])
     assert not np.array_equal(whole, sampling.sample_windows(0.25, 1, 0, 10_000))
+
+
+def test_noise_on_embeddings_depends_on_seed_and_step_alone():
+    random = np.random.default_rng(0)
+    noise = data.Portraits(
+        ["a", "b", "c", "d"],
+        random.integers(0, 256, (4, 16, 16, 3), "uint8"),
+        random.random((4, 5), "float32"),
+        {},
+    )
+    pairs = data.batches(noise, [0, 1, 2, 3], 2)
+    deviation = np.array([0, 1, 1, 1, 100], "float32")
+
+    def vectors(seed, step):
+        return [e.numpy() for (_, e), _ in sampling.vary_embeddings(pairs, deviation, seed, step)]
+
+    first, second = vectors(seed=5, step=7)
+    assert np.array_equal(first[:, 0], noise.embeddings[:2, 0])
+    assert np.abs(first - noise.embeddings[:2])[:, 1:].min() > 0
+    assert np.allclose(second - noise.embeddings[2:4], vectors(5, 8)[0] - noise.embeddings[:2])
+    assert not np.allclose(first, vectors(6, 7)[0])

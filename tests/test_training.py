@@ -62,6 +62,19 @@ def test_a_run_learns_and_leaves_its_files(whole_run):
     assert not [name for name in names if name.startswith(".")]
 
 
+def test_who_watches_sees_each_epoch_and_its_network(portraits, tmp_path):
+    seen = []
+
+    def watch(history, network):
+        saved = load_model(tmp_path / "model.h5")[0].get_weights()
+        for ours, theirs in zip(network.get_weights(), saved, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        seen.append(history)
+
+    history = start(portraits, tmp_path).fit(after_epoch=watch)
+    assert seen == [history[:1], history]
+
+
 @pytest.mark.parametrize("stop_after", [2, 3])
 def test_a_stopped_run_resumes_to_the_very_same_weights(portraits, tmp_path, whole_run, stop_after):
     _, history, weights = whole_run
