@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from koala_face.backbones import Backbone, find_backbone
-from koala_face.color import rgb_to_lab, scale_ab, scale_luminance
+from koala_face.color import rgb_to_lab, rgb_to_luminance_and_ab, scale_ab, scale_luminance
 from koala_face.embeddings import OVERSAMPLING, descriptor_input, embed_photographs
 from koala_face.photographs import read_rgb, resize
 from koala_face.row_file import RowKind, Rows
@@ -189,8 +189,8 @@ def mean_ab(portraits: Portraits) -> list[float]:
 
 def split_lab(rgb) -> tuple[tf.Tensor, tf.Tensor]:
     """(..., 3) uint8 sRGB to what the network takes and gives: luminance (..., 1), ab (..., 2)."""
-    lab = rgb_to_lab(rgb)
-    return scale_luminance(lab[..., :1]), scale_ab(lab[..., 1:])
+    luminance, ab = rgb_to_luminance_and_ab(rgb)
+    return scale_luminance(luminance), scale_ab(ab)
 
 
 def portrait_kind(size: int) -> RowKind:
