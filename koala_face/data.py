@@ -124,23 +124,22 @@ def batches(
     if flips.shape != order.shape:
         raise ValueError(f"Expected {len(order)} flips, as many as rows. Received: {len(flips)}.")
 
-    def read(rows, mirrored):
-        rgb = portraits.portraits[rows]
-        rgb[mirrored] = rgb[mirrored, :, ::-1]
-        return rgb, portraits.embeddings[rows]
+    def read(row, mirrored):
+        rgb = portraits.portraits[row]
+        return rgb[:, ::-1] if mirrored else rgb, portraits.embeddings[row]
 
-    def make_pairs(rows, mirrored):
-        rgb, embedding = tf.numpy_function(read, [rows, mirrored], (tf.uint8, tf.float32))
-        rgb.set_shape((*rows.shape, *portraits.portraits.shape[1:]))
-        embedding.set_shape((*rows.shape, *portraits.embeddings.shape[1:]))
+    def make_pair(row, mirrored):
+        rgb, embedding = tf.numpy_function(read, [row, mirrored], (tf.uint8, tf.float32))
+        rgb.set_shape(portraits.portraits.shape[1:])
+        embedding.set_shape(portraits.embeddings.shape[1:])
         luminance, ab = split_lab(rgb)
         return (luminance, embedding), ab
 
-    whole = len(order) % batch_size == 0
-    samples = tf.data.Dataset.from_tensor_slices((order, flips))
+    # One by one: a whole batch leaves the processor's caches at every step of the conversion.
+    samples = tf.data.Dataset.from_tensor_slices((order, flips)).map(make_pair, os.cpu_count())
     # `drop_remainder` drops nothing here, but makes the batch's size known to the network.
-    samples = samples.batch(batch_size, drop_remainder=whole)
-    return samples.map(make_pairs, os.cpu_count()).prefetch(READ_AHEAD)
+    whole = len(order) % batch_size == 0
+    return samples.batch(batch_size, drop_remainder=whole).prefetch(READ_AHEAD)
 
 
 def decode_portraits(
@@ -165,14 +164,11 @@ def decode_portraits(
         rgb, gray = tf.numpy_function(read, [name], (tf.uint8, tf.uint8))
         rgb.set_shape((size, size, 3))
         gray.set_shape((input_size, input_size))
-        return rgb, gray
-
-    def convert(rgb, gray):
         luminance, ab = split_lab(rgb)
         return luminance, ab, tf.repeat(tf.cast(gray, tf.float32)[..., None], 3, axis=-1)
 
-    decoded = tf.data.Dataset.from_tensor_slices(names).map(decode, os.cpu_count())
-    return decoded.batch(batch_size).map(convert, os.cpu_count()).prefetch(READ_AHEAD)
+    samples = tf.data.Dataset.from_tensor_slices(names).map(decode, os.cpu_count())
+    return samples.batch(batch_size).prefetch(READ_AHEAD)
 
 
 def mean_ab(portraits: Portraits) -> list[float]:
