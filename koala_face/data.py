@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from koala_face.backbones import Backbone, find_backbone
-from koala_face.color import rgb_to_lab, scale_ab, scale_luminance
+from koala_face.color import rgb_to_lab, rgb_to_luminance_and_ab, scale_ab, scale_luminance
 from koala_face.embeddings import OVERSAMPLING, descriptor_input, embed_photographs
 from koala_face.photographs import read_rgb, resize
 from koala_face.row_file import RowKind, Rows
@@ -109,38 +109,37 @@ def batches(
         raise ValueError(f"Expected {len(order)} flips, as many as rows. Received: {len(flips)}.")
     samples = (order, flips) if windows is None else (order, flips, windows)
 
-    def read(rows, mirrored):
-        rgb = portraits.portraits[rows]
-        rgb[mirrored] = rgb[mirrored, :, ::-1]
-        return rgb, portraits.embeddings[rows]
+    def read(row, mirrored):
+        rgb = portraits.portraits[row]
+        return rgb[:, ::-1] if mirrored else rgb, portraits.embeddings[row]
 
-    def make_pairs(rows, mirrored, window=None):
-        rgb, embedding = tf.numpy_function(read, [rows, mirrored], (tf.uint8, tf.float32))
-        rgb.set_shape((*rows.shape, *portraits.portraits.shape[1:]))
-        embedding.set_shape((*rows.shape, *portraits.embeddings.shape[1:]))
+    def make_pair(row, mirrored, window=None):
+        rgb, embedding = tf.numpy_function(read, [row, mirrored], (tf.uint8, tf.float32))
+        rgb.set_shape(portraits.portraits.shape[1:])
+        embedding.set_shape(portraits.embeddings.shape[1:])
         rgb = rgb if window is None else enlarge(rgb, window)
         luminance, ab = split_lab(rgb)
         return (luminance, embedding), ab
 
-    whole = len(order) % batch_size == 0
-    samples = tf.data.Dataset.from_tensor_slices(samples)
+    # One by one: a whole batch leaves the processor's caches at every step of the conversion.
+    samples = tf.data.Dataset.from_tensor_slices(samples).map(make_pair, os.cpu_count())
     # `drop_remainder` drops nothing here, but makes the batch's size known to the network.
-    samples = samples.batch(batch_size, drop_remainder=whole)
-    return samples.map(make_pairs, os.cpu_count()).prefetch(READ_AHEAD)
+    whole = len(order) % batch_size == 0
+    return samples.batch(batch_size, drop_remainder=whole).prefetch(READ_AHEAD)
 
 
-def enlarge(rgb, windows) -> tf.Tensor:
-    """Enlarge a part of each portrait to its whole size, bilinearly.
+def enlarge(rgb, window) -> tf.Tensor:
+    """Enlarge a part of a portrait to its whole size, bilinearly.
 
     Args:
-        rgb: (B, size, size, 3) uint8.
-        windows: (B, 4) top, left, bottom and right edge, as shares of height and width.
+        rgb: (size, size, 3) uint8.
+        window: (4,) top, left, bottom and right edge, as shares of height and width.
 
     Returns:
-        (B, size, size, 3) float32 in 0-1.
+        (size, size, 3) float32 in 0-1.
     """
-    size, numbers = rgb.shape[1:3], tf.range(tf.shape(rgb)[0])
-    return tf.image.crop_and_resize(tf.cast(rgb, tf.float32), windows, numbers, size) / 255.0
+    portrait, size = tf.cast(rgb, tf.float32)[None], rgb.shape[:2]
+    return tf.image.crop_and_resize(portrait, window[None], [0], size)[0] / 255.0
 
 
 def decode_portraits(
@@ -165,14 +164,11 @@ def decode_portraits(
         rgb, gray = tf.numpy_function(read, [name], (tf.uint8, tf.uint8))
         rgb.set_shape((size, size, 3))
         gray.set_shape((input_size, input_size))
-        return rgb, gray
-
-    def convert(rgb, gray):
         luminance, ab = split_lab(rgb)
         return luminance, ab, tf.repeat(tf.cast(gray, tf.float32)[..., None], 3, axis=-1)
 
-    decoded = tf.data.Dataset.from_tensor_slices(names).map(decode, os.cpu_count())
-    return decoded.batch(batch_size).map(convert, os.cpu_count()).prefetch(READ_AHEAD)
+    samples = tf.data.Dataset.from_tensor_slices(names).map(decode, os.cpu_count())
+    return samples.batch(batch_size).prefetch(READ_AHEAD)
 
 
 def mean_ab(portraits: Portraits) -> list[float]:
@@ -189,8 +185,8 @@ def mean_ab(portraits: Portraits) -> list[float]:
 
 def split_lab(rgb) -> tuple[tf.Tensor, tf.Tensor]:
     """(..., 3) uint8 sRGB to what the network takes and gives: luminance (..., 1), ab (..., 2)."""
-    lab = rgb_to_lab(rgb)
-    return scale_luminance(lab[..., :1]), scale_ab(lab[..., 1:])
+    luminance, ab = rgb_to_luminance_and_ab(rgb)
+    return scale_luminance(luminance), scale_ab(ab)
 
 
 def portrait_kind(size: int) -> RowKind:

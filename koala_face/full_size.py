@@ -104,7 +104,7 @@ def _gray_tile(rgb):
 
 @tf.function(input_signature=[PIXELS])
 def _rgb_luminance(rgb):
-    return color.rgb_to_lab(rgb)[..., 0]
+    return color.rgb_to_luminance_and_ab(rgb)[0][..., 0]
 
 
 @functools.lru_cache

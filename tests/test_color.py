@@ -57,6 +57,15 @@ def test_photograph_equals_scikit_image(picture):
     np.testing.assert_allclose(color.rgb_to_lab(single), rgb2lab(rgb), atol=1e-3)
 
 
+@pytest.mark.parametrize("width", [1, 7, 8, 9, 64])
+def test_luminance_and_ab_equal_scikit_image(width):
+    """Whether or not the pixels fill rows of eight."""
+    rgb = astronaut()[:3, :width]
+    luminance, ab = color.rgb_to_luminance_and_ab(rgb)
+    assert (luminance.shape, ab.shape) == ((3, width, 1), (3, width, 2))
+    np.testing.assert_allclose(np.concatenate([luminance, ab], axis=-1), rgb2lab(rgb), atol=1e-3)
+
+
 def wrong_after_round_trip(reds) -> int:
     levels = np.arange(256, dtype="uint8")
     wrong = 0
