@@ -51,6 +51,6 @@ def make_training(paths, size: int, batch_size: int):
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
 
     def train(steps: int) -> None:
-        model.fit(dataset, steps_per_epoch=steps, epochs=1, verbose=0)
+        model.fit(dataset, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
 
     return train
