@@ -49,9 +49,11 @@ def load_trials(models: dict, data, size: int, cache, weights=None) -> dict[str,
         size: height and width at which is measured.
 
     Raises:
-        EvaluationError: if one descriptor could read other photographs than the rest.
+        EvaluationError: for a size that is no multiple of 8, or if one descriptor could read
+            other photographs than the rest.
         KoalaFaceError: from the parts; names file or descriptor.
     """
+    evaluation.check_size(size)
     trials = {}
     for name, file in models.items():
         model, description = load_model(file)

@@ -70,6 +70,7 @@ def evaluate(config: EvaluateConfig) -> dict:
     from koala_face.data import load_portraits
     from koala_face.model_files import load_model
 
+    evaluation.check_size(config.size)
     model_file = Path(config.model or shipped_model(config.variant))
     network, description = load_model(model_file)
     backbone = find_backbone(description.backbone, description.layer)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from koala_face import color, metrics
+from koala_face import color, metrics, models
 from koala_face.bootstrap import RESAMPLES, Estimate, estimate_means, transform
 from koala_face.colorizer import Colorizer, NetworkInput
 from koala_face.errors import KoalaFaceError
@@ -24,7 +24,7 @@ from koala_face.photographs import resize
 
 
 class EvaluationError(KoalaFaceError):
-    """Portraits that cannot be scored."""
+    """Portraits, or a size of them, that cannot be scored."""
 
 
 class Metric(NamedTuple):
@@ -96,6 +96,18 @@ def make_network(model):
         return np.stack([colorizer.upsample(*portrait) for portrait in inputs])
 
     return color_network
+
+
+def check_size(size: int) -> None:
+    """Refuse a size at which no network of the tables could be measured.
+
+    Raises:
+        EvaluationError: names a size that fits.
+    """
+    try:
+        models.check_size(size)
+    except ValueError as error:
+        raise EvaluationError(str(error)) from error
 
 
 def read_batch(portraits, rows) -> Batch:

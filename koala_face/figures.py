@@ -135,8 +135,7 @@ def pictures_figure(rows, columns, row_names, title: str = "") -> Figure:
         axes_row[0].set_ylabel(name, fontsize=9)
         for picture, axes in zip(pictures, axes_row, strict=True):
             axes.imshow(picture.pixels, cmap="gray", vmin=0, vmax=LEVELS - 1)
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
+            hide_frame(axes)
             axes.set_xlabel(picture.caption, fontsize=8)
     for axes, column in zip(grid[0], columns, strict=True):
         axes.set_title(textwrap.fill(column, int(cell * LETTERS_PER_INCH)), fontsize=10)
@@ -169,6 +168,12 @@ def distribution_figure(distributions) -> Figure:
         axes.set_xlabel("level", fontsize=9)
     grid[0][-1].legend(frameon=False, fontsize=8)
     return figure
+
+
+def hide_frame(axes) -> None:
+    """Leave a picture without ticks and frame."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
 
 
 def count_levels(rgb) -> np.ndarray:

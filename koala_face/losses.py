@@ -5,10 +5,13 @@ The paper calls its results brownish (Section IV): the mean squared error is sma
 of all colours that a pixel may have, which is dull. The other two answer that.
 """
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 
-from koala_face.color import AB_SCALE, rgb_to_lab
+from koala_face.color import AB_SCALE
+from koala_face.data import SAMPLED_AT_ONCE, sampled_ab
 
 # Huber's threshold, 10 units of a* and b*: errors above it count by their size, not its square.
 HUBER_DELTA = 10.0 / AB_SCALE
@@ -18,9 +21,8 @@ BIN = 10.0
 BINS = 26
 UNIFORM_SHARE = 0.5
 SMOOTHING = 5.0
-# Portraits whose colours are counted, and the stride at which their pixels are.
+# Portraits whose colours are counted.
 COUNTED = 1000
-STRIDE = 4
 
 
 def make_loss(name: str, portraits):
@@ -66,9 +68,8 @@ def count_colors(rgb) -> np.ndarray:
     """How the pixels of up to `COUNTED` portraits, (N, S, S, 3) uint8, share the bins of ab."""
     counts = np.zeros((BINS, BINS))
     edges = (np.arange(BINS + 1) - BINS / 2) * BIN
-    for start in range(0, min(len(rgb), COUNTED), 50):
-        lab = rgb_to_lab(rgb[start : start + 50][:, ::STRIDE, ::STRIDE]).numpy().reshape(-1, 3)
-        counts += np.histogram2d(lab[:, 1], lab[:, 2], (edges, edges))[0]
+    for ab in itertools.islice(sampled_ab(rgb), COUNTED // SAMPLED_AT_ONCE):
+        counts += np.histogram2d(ab[..., 0].ravel(), ab[..., 1].ravel(), (edges, edges))[0]
     return counts / counts.sum()
 
 

@@ -74,12 +74,7 @@ def build_colorizer(
     Raises:
         ValueError: for a size that the encoder cannot halve three times.
     """
-    if size <= 0 or size % REDUCTION:
-        raise ValueError(
-            f"Expected a size that is a positive multiple of {REDUCTION}, because the encoder "
-            "halves the portrait three times and the decoder doubles it three times. "
-            f"Received: size={size}. Try size={max(REDUCTION, round(size / 8) * REDUCTION)}."
-        )
+    check_size(size)
     if embedding_dim <= 0:
         raise ValueError(f"Expected a positive embedding_dim. Received: {embedding_dim}.")
     luminance = keras.Input((size, size, 1), name="luminance")
@@ -88,6 +83,20 @@ def build_colorizer(
     features = fuse(features, embedding, momentum)
     ab = decode(features, momentum)
     return keras.Model([luminance, embedding], ab, name="koala_face")
+
+
+def check_size(size: int) -> None:
+    """Refuse a height and width that Tables I and III cannot halve and double three times.
+
+    Raises:
+        ValueError: names a size that fits.
+    """
+    if size <= 0 or size % REDUCTION:
+        raise ValueError(
+            f"Expected a size that is a positive multiple of {REDUCTION}, because the encoder "
+            "halves the portrait three times and the decoder doubles it three times. "
+            f"Received: size={size}. Try size={max(REDUCTION, round(size / 8) * REDUCTION)}."
+        )
 
 
 def encode(luminance, momentum: float = 0.99):

@@ -6,7 +6,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from koala_face import color
-from koala_face.figures import PAGE_WIDTH, Picture, comparison_row, pictures_figure
+from koala_face.figures import PAGE_WIDTH, Picture, comparison_row, hide_frame, pictures_figure
 from koala_face.metrics import COLORFULNESS_ATTRIBUTES, colorfulness
 
 # L* at which a and b are shown alone: bright enough for skin, dark enough for strong colours.
@@ -40,7 +40,7 @@ def lab_figure(rgb) -> Figure:
         bar.ax.tick_params(labelsize=8)
         bar.ax.set_visible(cmap is not None)  # the portrait's keeps its place, for all to align
     for axis in axes:
-        _hide_frame(axis)
+        hide_frame(axis)
     return figure
 
 
@@ -92,7 +92,7 @@ def epochs_figure(true, colored, history) -> Figure:
         axis.imshow(picture.pixels, cmap="gray", vmin=0, vmax=255)
         axis.set_title(title, fontsize=9)
         axis.set_xlabel(picture.caption.replace("\n", ", "), fontsize=8)
-        _hide_frame(axis)
+        hide_frame(axis)
     return figure
 
 
@@ -149,7 +149,7 @@ def error_figure(true, colored, row_names) -> Figure:
         axes[0].set_ylabel(name, fontsize=9)
         axes[2].set_xlabel(f"mean {errors.mean():.1f}", fontsize=8)
         for axis in axes:
-            _hide_frame(axis)
+            hide_frame(axis)
     for axis, title in zip(grid[0], ("true", "colored", "error"), strict=True):
         axis.set_title(title, fontsize=10)
     bar = figure.colorbar(image, ax=grid[:, 2], shrink=0.8, extend="max")
@@ -182,8 +182,3 @@ def _ab(rgb) -> np.ndarray:
 
 def _size(pixels) -> str:
     return f"{pixels.shape[0]} × {pixels.shape[1]}"
-
-
-def _hide_frame(axis) -> None:
-    axis.set(xticks=[], yticks=[])
-    axis.spines[:].set_visible(False)

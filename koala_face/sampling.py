@@ -17,21 +17,19 @@ BLOCK = 4096
 
 
 def training_batches(
-    portraits: data.Portraits, recipe: Recipe, start: int, stop: int, spread: np.ndarray
+    portraits: data.Portraits, recipe: Recipe, start: int, stop: int, noise: np.ndarray | None
 ) -> tf.data.Dataset:
     """The training pairs of steps `start` to `stop`; see `data.batches`.
 
     Args:
-        spread: of the portraits' vectors, from `embedding_spread`.
+        noise: its standard deviation for `vary_embeddings`; None adds none.
     """
     span = (recipe.seed, start * recipe.batch_size, stop * recipe.batch_size)
     order = sample_order(len(portraits), *span)
     flips = sample_flips(*span) if recipe.flip else None
     windows = sample_windows(recipe.crop, *span) if recipe.crop else None
     pairs = data.batches(portraits, order, recipe.batch_size, flips, windows)
-    if not recipe.embedding_noise:
-        return pairs
-    return vary_embeddings(pairs, recipe.embedding_noise * spread, recipe.seed, start)
+    return pairs if noise is None else vary_embeddings(pairs, noise, recipe.seed, start)
 
 
 def sample_order(count: int, seed: int, start: int, stop: int) -> np.ndarray:

@@ -14,8 +14,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from koala_face.color import rgb_to_lab
-from koala_face.data import Portraits
+from koala_face.data import Portraits, sampled_ab
 from koala_face.errors import KoalaFaceError
 
 log = logging.getLogger(__name__)
@@ -23,9 +22,6 @@ log = logging.getLogger(__name__)
 # Spread of a*, b* over a portrait, in CIELAB's units, below which it is gray or sepia: a scan
 # in one tint varies by 1 to 3, the palest colour photographs of Helen by 4 and more.
 GRAY_SPREAD = 3.5
-# Portraits in memory at once while they are looked at; every fourth pixel is enough.
-LOOKED_AT_ONCE = 64
-STRIDE = 4
 
 
 class SelectionError(KoalaFaceError):
@@ -91,12 +87,8 @@ def without_gray(portraits: Portraits) -> Portraits:
 
 def color_spread(portraits: Portraits) -> np.ndarray:
     """How far a* and b* of each portrait vary, (N,): the root of the sum of their variances."""
-    spreads = []
-    for start in range(0, len(portraits), LOOKED_AT_ONCE):
-        rgb = portraits.portraits[start : start + LOOKED_AT_ONCE][:, ::STRIDE, ::STRIDE]
-        ab = rgb_to_lab(rgb).numpy()[..., 1:]
-        spreads.append(np.sqrt(ab.var(axis=(1, 2)).sum(axis=-1)))
-    return np.concatenate(spreads)
+    variances = [ab.var(axis=(1, 2)) for ab in sampled_ab(portraits.portraits)]
+    return np.sqrt(np.concatenate(variances).sum(axis=-1))
 
 
 class Subset:

@@ -75,7 +75,10 @@ class Training:
         )
         self.reestimate = make_reestimate(self.published, recipe.xla)
         self.validate = make_validate(self.published, recipe.xla)
-        self.spread = sampling.embedding_spread(train.embeddings)
+        # The spread is read off the disk only where noise is asked for.
+        self.noise = None
+        if recipe.embedding_noise:
+            self.noise = recipe.embedding_noise * sampling.embedding_spread(train.embeddings)
         self.estimated = False
         self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
@@ -189,7 +192,7 @@ class Training:
 
     def _batches(self, start: int, stop: int) -> tf.data.Dataset:
         """The training batches of steps `start` to `stop`."""
-        return sampling.training_batches(self.train, self.recipe, start, stop, self.spread)
+        return sampling.training_batches(self.train, self.recipe, start, stop, self.noise)
 
     def _check(self, loss: float) -> None:
         if np.isfinite(loss):

@@ -107,6 +107,14 @@ def test_flips_mirror_the_portraits_chosen(noise):
         data.batches(noise, [0, 1], 2, [True])
 
 
+def test_sampled_colours_are_every_fourth_pixels_of_all_portraits():
+    rgb = np.random.default_rng(2).integers(0, 256, (data.SAMPLED_AT_ONCE + 3, 16, 16, 3), "uint8")
+    parts = list(data.sampled_ab(rgb))
+    assert [len(part) for part in parts] == [data.SAMPLED_AT_ONCE, 3]
+    expected = skimage_color.rgb2lab(rgb[:, ::4, ::4])[..., 1:]
+    np.testing.assert_allclose(np.concatenate(parts), expected, atol=1e-3)
+
+
 def test_windows_enlarge_a_part_of_each_portrait(noise):
     """A window of the very size takes it whole; from pixel 3 to 8 of 16, the corners are those."""
     windows = np.array([[0, 0, 1, 1], [3 / 15, 3 / 15, 8 / 15, 8 / 15]], "float32")

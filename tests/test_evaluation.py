@@ -181,6 +181,12 @@ def test_at_another_size_the_score_is_that_of_what_colorizing_gives(model_file, 
         assert np.mean(np.abs(one.astype(int) - other) <= 1) > 0.98
 
 
+@pytest.mark.parametrize("size", [100, 0, -8])
+def test_a_size_that_does_not_fit_is_the_users_error(size):
+    with pytest.raises(evaluation.EvaluationError, match="multiple of 8"):
+        evaluation.check_size(size)
+
+
 def test_the_mean_ab_comes_from_training_if_the_model_notes_it(
     model_file, tmp_path, portrait_folder, astronaut, grace_hopper
 ):

@@ -23,10 +23,10 @@ for _ in range(2):
     float(step(*inputs))
 """
 READ_A_FOLDER = """
-from koala_face import data
+from koala_face import data, sampling
 from koala_face.backbones import find_backbone
 portraits = data.load_portraits({folder!r}, {size}, find_backbone("none"), {cache!r})
-order = data.sample_order(len(portraits), 0, 0, {samples})
+order = sampling.sample_order(len(portraits), 0, 0, {samples})
 for batch in data.batches(portraits, order, {batch_size}):
     pass
 """

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from koala_face import color
+from koala_face.baselines import OUTPUT_REDUCTION
 from koala_face.benchmarks.timing import Measurement, Setup, median_seconds
 from koala_face.colorizer import Colorizer, small_luminance
 from koala_face.figures import Picture, pictures_figure
@@ -26,8 +27,6 @@ from koala_face.upsampling import EDGE_AWARE, PLAIN
 log = logging.getLogger(__name__)
 
 WAYS = (EDGE_AWARE, PLAIN)
-# A network's last layer repeats each pixel of its ab so often per axis (Table III).
-REPETITION = 2
 # Share of the pixels that counts as edges of colour: those where the true ab changes fastest.
 EDGES = 0.1
 # The figure: ab of an input of 64 px for a portrait of 512, as one of 256 for 2048.
@@ -76,7 +75,7 @@ def predict(true, size: int, colorizer: Colorizer) -> Iterator[Prediction]:
 
 def true_prediction(true, size: int) -> Prediction:
     """The (H, W, 3) photograph's own ab, averaged over the pixels of a network's small map."""
-    side = size // REPETITION
+    side = size // OUTPUT_REDUCTION
     channels = np.moveaxis(true_ab(true), -1, 0)
     ab = [reduce(np.ascontiguousarray(channel), side) for channel in channels]
     portrait = resize(gray_version(true), size, size)
@@ -145,7 +144,7 @@ def time_line(true, setup: Setup) -> Measurement:
 def draw_samples(path) -> None:
     """Draw both samples from their true ab, 16 times smaller, where the two ways differ most."""
     rows = [figure_row(true) for true in (astronaut(), grace_hopper())]
-    side = FIGURE_SIZE // REPETITION
+    side = FIGURE_SIZE // OUTPUT_REDUCTION
     title = (
         f"From the true a*, b* at {side} x {side}: {CROP} x {CROP} px where the ways differ most"
     )
