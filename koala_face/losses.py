@@ -1,8 +1,10 @@
-"""What training makes small: the paper's mean squared error (eq. 2), and two others to try.
+"""What training makes small: the paper's mean squared error (eq. 2), and others to try.
 
-Each is a function of predicted and true ab, (B, N, N, 2) float32 in a*/128, b*/128, to a scalar.
-The paper calls its results brownish (Section IV): the mean squared error is smallest at the mean
-of all colours that a pixel may have, which is dull. The other two answer that.
+Each is a function of L*/100, (B, N, N, 1), and of predicted and true ab, (B, N, N, 2) in a*/128,
+b*/128, all float32, to a scalar. The paper trains in ab and measures in RGB (Section II.E):
+"rgb" trains in what is measured. It calls its results brownish (Section IV): the mean squared
+error is smallest at the mean of all colours that a pixel may have, which is dull. "rebalanced"
+answers that.
 """
 
 import itertools
@@ -10,11 +12,15 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from koala_face.color import AB_SCALE
+from koala_face.color import AB_SCALE, scaled_lab_to_rgb
 from koala_face.data import SAMPLED_AT_ONCE, sampled_ab
 
 # Huber's threshold, 10 units of a* and b*: errors above it count by their size, not its square.
 HUBER_DELTA = 10.0 / AB_SCALE
+# The same for sRGB in 0-1: 15 of its 255 levels.
+RGB_DELTA = 15.0 / 255.0
+# In RGB hardly anything is seen of the ab of dark pixels: a little of the error in ab holds them.
+AB_SHARE = 0.1
 # Zhang, Isola and Efros (2016), Section 2.2: bins of 10 units of a* and b*, the share of the
 # uniform distribution that is mixed in, and the deviation of the smoothing, in units of ab.
 BIN = 10.0
@@ -33,18 +39,28 @@ def make_loss(name: str, portraits):
     """
     if name == "rebalanced":
         return make_rebalanced(color_weights(count_colors(portraits.portraits)))
-    return {"mse": mean_squared_error, "huber": huber}[name]
+    return {"mse": mean_squared_error, "huber": huber, "rgb": rgb_huber}[name]
 
 
-def mean_squared_error(predicted, ab):
+def mean_squared_error(luminance, predicted, ab):
     """Equation 2, over all values of all portraits."""
     return tf.reduce_mean(tf.math.squared_difference(predicted, ab))
 
 
-def huber(predicted, ab):
+def huber(luminance, predicted, ab):
     """Half the square of small errors, and a line beyond `HUBER_DELTA` (Huber, 1964)."""
-    error = tf.abs(predicted - ab)
-    small = tf.minimum(error, HUBER_DELTA)
+    return _huber(predicted, ab, HUBER_DELTA)
+
+
+def rgb_huber(luminance, predicted, ab):
+    """Huber's error of the sRGB that is seen, clipped as it is, and `AB_SHARE` of that of ab."""
+    seen, true = (scaled_lab_to_rgb(luminance, colors) for colors in (predicted, ab))
+    return _huber(seen, true, RGB_DELTA) + AB_SHARE * _huber(predicted, ab, HUBER_DELTA)
+
+
+def _huber(predicted, true, delta: float):
+    error = tf.abs(predicted - true)
+    small = tf.minimum(error, delta)
     return tf.reduce_mean(small * (error - 0.5 * small))
 
 
@@ -56,7 +72,7 @@ def make_rebalanced(weights: np.ndarray):
     """
     flat = tf.constant(weights.reshape(-1), tf.float32)
 
-    def rebalanced(predicted, ab):
+    def rebalanced(luminance, predicted, ab):
         bins = tf.cast(tf.clip_by_value(ab * (AB_SCALE / BIN) + BINS / 2, 0, BINS - 1), tf.int32)
         weight = tf.gather(flat, bins[..., 0] * BINS + bins[..., 1])
         return tf.reduce_mean(weight[..., None] * tf.math.squared_difference(predicted, ab))

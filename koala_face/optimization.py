@@ -83,7 +83,7 @@ def make_train_step(
     """A function of (luminance, embedding, ab) that trains one step and returns the loss.
 
     Args:
-        loss_of: of predicted and true ab, (B, N, N, 2) each; see `losses`.
+        loss_of: of luminance, predicted and true ab; see `losses`.
         after_step: called in the step's graph when the weights have moved.
     """
     forward = training_forward(model, compiled)
@@ -92,7 +92,7 @@ def make_train_step(
     def train_step(luminance, embedding, ab):
         with tf.GradientTape() as tape:
             predicted = tf.cast(forward(luminance, embedding), tf.float32)
-            loss = loss_of(predicted, ab)
+            loss = loss_of(luminance, predicted, ab)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         after_step()

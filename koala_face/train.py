@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from koala_face import quick
+from koala_face.allocator import keep_freed_memory
 from koala_face.backbones import find_backbone, locate_weights
 from koala_face.commands import flag_name, parse_config, run, setting
 from koala_face.errors import KoalaFaceError
@@ -64,6 +65,10 @@ def check_inputs(config: TrainConfig) -> None:
         KoalaFaceError: says how to get what is missing.
     """
     config.check()
+    if config.start_from and not Path(config.start_from).is_file():
+        raise KoalaFaceError(
+            f"Expected a model file to start from. Received: {config.start_from}, which is none."
+        )
     folders = [config.data, *([config.extra_data] if config.extra_data else [])]
     try:
         for folder in folders if config.holdout else [*folders, config.validation]:
@@ -225,6 +230,7 @@ def main(argv=None) -> int:
     if config.quick:
         config = quick.quick_config(config)
     check_inputs(config)
+    keep_freed_memory()
     train_and_evaluate(config)
     if config.quick:
         log.info("Look at %s", quick.colorize_portraits(config))

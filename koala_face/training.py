@@ -8,6 +8,7 @@ had happened.
 
 import datetime
 import logging
+import math
 import time
 
 import numpy as np
@@ -37,8 +38,9 @@ log = logging.getLogger(__name__)
 
 # The first steps are slower: they compile.
 UNMEASURED_STEPS = 2
-# Training batches over which batch norm's statistics are measured.
-STATISTICS_BATCHES = 10
+# Training portraits over which batch norm's statistics are measured, if an epoch has as many:
+# ten steps of the paper's.
+STATISTICS_PORTRAITS = 500
 
 
 class TrainingError(KoalaFaceError):
@@ -245,10 +247,12 @@ class Training:
         self._publish()
         return untreated, self.validate(data.batches(portraits, order, self.recipe.batch_size))
 
-    def _publish(self, batches: int = STATISTICS_BATCHES) -> None:
+    def _publish(self, batches: int | None = None) -> None:
         """Copy the network's weights, or their average, to `published` and measure its batch
-        norm statistics."""
+        norm statistics, over the steps trained last."""
         self.published.set_weights(self.model.get_weights())
         self.average.copy_to(self.published)
+        enough = math.ceil(STATISTICS_PORTRAITS / self.recipe.batch_size)
+        batches = batches or min(enough, self.recipe.steps_per_epoch)
         start = max(self.step - batches, 0)
         self.reestimate(self._batches(start, start + batches))

@@ -50,6 +50,7 @@ def test_settings_leave_out_what_decides_nothing():
         (["--data", "missing"], "missing"),
         (["--data", "{folder}", "--validation", "missing"], "missing"),
         (["--data", "{folder}", "--validation", "{folder}"], "koala_face.weights"),
+        (["--start-from", "missing.h5"], "missing.h5"),
     ],
 )
 def test_what_is_missing_is_named(argv, message, portrait_folder, tmp_path, monkeypatch):

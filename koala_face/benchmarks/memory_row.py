@@ -12,6 +12,11 @@ STEP_LIMIT = 11.0
 STEP_BATCH = 50
 TENFOLD = 10
 
+# Every program below begins as `koala_face.train` does.
+BEGIN = """
+from koala_face.allocator import keep_freed_memory
+keep_freed_memory()
+"""
 TRAIN_A_STEP = """
 import tensorflow as tf
 from koala_face import models, optimization
@@ -46,7 +51,10 @@ else:
 def peak_memory(program: str) -> int:
     """Run a Python program in a new process; its largest resident size in bytes."""
     done = subprocess.run(
-        [sys.executable, "-c", program + REPORT], stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-c", BEGIN + program + REPORT],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     return int(done.stdout.splitlines()[-1])
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from koala_face import data, models
+from koala_face.allocator import keep_freed_memory
 from koala_face.backbones import find_backbone
 from koala_face.benchmarks import ancestors, arithmetic
 from koala_face.benchmarks.timing import (
@@ -39,6 +40,8 @@ def cached_portraits(setup: Setup, name: str = "portraits", count: int | None = 
 
 def measure_training(setup: Setup) -> list[Measurement]:
     """Ours, the ancestors' way, and the network of the tables without the other arithmetic."""
+    # As `koala_face.train` does; the others profit from it as well.
+    keep_freed_memory()
     return [line for size in setup.batch_sizes for line in _measure_batch_size(setup, size)]
 
 
