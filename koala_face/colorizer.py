@@ -17,6 +17,7 @@ from koala_face.color_profiles import convert_to_srgb
 from koala_face.embeddings import compile_descriptor
 from koala_face.full_size import color_pixels, gray_to_luminance, gray_version
 from koala_face.model_files import load_model
+from koala_face.models import predict_ab
 from koala_face.photographs import as_eight_bit, over_white, resize
 from koala_face.samples import samples_of_image, scale_to_sixteen_bit, split_alpha
 from koala_face.shipped_models import VARIANTS, ColorizerError, shipped_model
@@ -44,6 +45,7 @@ class Colorizer:
         input_size: of the descriptor, in pixels.
         upsampling: "edge-aware", or "plain" for bicubic interpolation of ab.
         saturation: factor on a* and b*; 0 gives the gray photograph back.
+        mirrored: colour each photograph mirrored as well and take the mean.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Colorizer:
         input_size: int,
         upsampling: str = EDGE_AWARE,
         saturation: float = 1.0,
+        mirrored: bool = False,
     ):
         if upsampling not in UPSAMPLINGS:
             raise ColorizerError(
@@ -65,7 +68,7 @@ class Colorizer:
         self.upsampling = upsampling
         self.saturation = saturation
         self._describe = describe
-        self._predict = _compile_network(model, self.size)
+        self._predict = _compile_network(model, self.size, mirrored)
 
     @classmethod
     def load(
@@ -103,7 +106,8 @@ class Colorizer:
                 f"{description.koala_face_version} or train anew."
             )
         describe = compile_descriptor(backbone, locate_weights(backbone, weights))
-        return cls(network, describe, backbone.input_size, upsampling, saturation)
+        sizes = (backbone.input_size, upsampling, saturation)
+        return cls(network, describe, *sizes, mirrored=description.mirrored)
 
     def __call__(self, image) -> np.ndarray:
         """Colour one photograph.
@@ -194,7 +198,7 @@ def _samples_of_array(array):
     return split_alpha(array) if array.shape[2:] in ((2,), (4,)) else (array, None)
 
 
-def _compile_network(model, size: int):
+def _compile_network(model, size: int, mirrored: bool):
     """A graph of uint8 grays and vectors to ab, left at the size before the last doubling.
 
     The last row of Table III repeats each pixel four times; without the repetition the
@@ -212,7 +216,7 @@ def _compile_network(model, size: int):
     )
     def predict(portraits, vectors):
         luminance = tf.gather(luminances, tf.cast(portraits, tf.int32))[..., None]
-        ab = model([color.scale_luminance(luminance), vectors], training=False)
+        ab = predict_ab(model, color.scale_luminance(luminance), vectors, mirrored)
         return color.unscale_ab(ab[:, ::repeats, ::repeats])
 
     return predict

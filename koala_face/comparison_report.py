@@ -91,7 +91,10 @@ def write_comparison(
     first = next(iter(trials.values()))
     size = first.portraits.portraits.shape[1]
     constant, source = find_constant(first, train_data, size, cache)
-    networks = {name: evaluation.make_network(trial.model) for name, trial in trials.items()}
+    networks = {
+        name: evaluation.make_network(trial.model, trial.description.mirrored)
+        for name, trial in trials.items()
+    }
     scores = {
         name: evaluation.score(trials.get(name, first).portraits, coloring, name=name)
         for name, coloring in (networks | baselines.make_baselines(constant)).items()

@@ -81,7 +81,8 @@ def evaluate(config: EvaluateConfig) -> dict:
         description, portraits, config.train_data, config.size, config.cache
     )
     log.info("Scoring %s on %d portraits, and three baselines", model_file, len(portraits))
-    colorings = {"model": evaluation.make_network(network), **baselines.make_baselines(constant[0])}
+    coloring = evaluation.make_network(network, description.mirrored)
+    colorings = {"model": coloring, **baselines.make_baselines(constant[0])}
     scores = {
         name: evaluation.score(portraits, coloring, config.batch_size, name)
         for name, coloring in colorings.items()
@@ -89,7 +90,7 @@ def evaluate(config: EvaluateConfig) -> dict:
     results = evaluation.estimate_all(scores, config.resamples, config.seed)
     evaluation.write_scores(folder / "portraits.csv", scores)
     subject = describe(config, model_file, description, constant)
-    chosen = evaluation_report.draw_figures(folder, portraits, colorings["model"], scores["model"])
+    chosen = evaluation_report.draw_figures(folder, portraits, coloring, scores["model"])
     history = evaluation_report.draw_training(folder, model_file)
     text = evaluation_report.compose(subject, portraits, results, chosen, history)
     _, page = report.write_report(folder, text)

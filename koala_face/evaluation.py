@@ -77,19 +77,21 @@ class Scores(NamedTuple):
         return self.values["colorfulness"] - self.values["colorfulness_difference"]
 
 
-def make_network(model):
+def make_network(model, mirrored: bool = False):
     """The coloring of a network with the inputs and the output of `models.build_colorizer`.
 
     The network sees each portrait at its own size. Where that is not the size at which is
     measured, ab is brought there as `koala_face.colorize` brings it to a photograph's size.
+    `mirrored` is that of the model's description.
     """
-    colorizer = Colorizer(model, describe=None, input_size=0)
+    colorizer = Colorizer(model, describe=None, input_size=0, mirrored=mirrored)
     size = colorizer.size
 
     def color_network(batch: Batch) -> np.ndarray:
         if batch.rgb.shape[1:3] == (size, size):
             luminance = color.scale_luminance(batch.luminance)
-            return color.unscale_ab(np.asarray(model([luminance, batch.embedding], training=False)))
+            ab = models.predict_ab(model, luminance, batch.embedding, mirrored)
+            return color.unscale_ab(np.asarray(ab))
         seen = [NetworkInput(resize(gray_version(rgb), size, size), None) for rgb in batch.rgb]
         predicted = colorizer.predict(seen, batch.embedding)
         inputs = zip(seen, predicted, batch.luminance[..., 0], strict=True)

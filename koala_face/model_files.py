@@ -31,6 +31,8 @@ from koala_face.model_weights import NOTATION, read_weights, write_weights
 keras = tf.keras
 
 ATTRIBUTE_PREFIX = "koala_face_"
+# Attributes that the first files have not, and what holds for those.
+LATER = {"mirrored": False}
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -45,8 +47,9 @@ class ModelDescription:
     `backbone` and `layer` name the descriptor of which the model was trained to take the
     vector of `embedding_dim`, `preprocessing` what that descriptor does to RGB in 0-255.
     `size` is the height and width of luminance and ab. The network takes
-    L* / `luminance_scale` and gives ab / `ab_scale`. `training` is JSON: the data, the
-    command, the seed, the date, scores.
+    L* / `luminance_scale` and gives ab / `ab_scale`. `mirrored` says whether a portrait's
+    colours are the mean of two predictions (`models.predict_ab`). `training` is JSON: the
+    data, the command, the seed, the date, scores.
     """
 
     backbone: str
@@ -56,6 +59,7 @@ class ModelDescription:
     size: int
     luminance_scale: float = LUMINANCE_SCALE
     ab_scale: float = AB_SCALE
+    mirrored: bool = False
     training: dict = field(default_factory=dict)
     koala_face_version: str = __version__
 
@@ -140,7 +144,7 @@ def read_description(file) -> ModelDescription:
     """
     values = {}
     for row in dataclasses.fields(ModelDescription):
-        value = file.attrs.get(_attribute(row.name))
+        value = file.attrs.get(_attribute(row.name), LATER.get(row.name))
         try:
             if value is None:
                 raise TypeError("no such attribute")

@@ -33,6 +33,7 @@ class PublishConfig:
     output: str = setting(dataclasses.MISSING, "the model file to write", short="-o")
     data: str = setting("data/helen/test", "folder of true portraits, in color")  # II.B
     saturation: float = setting(1.0, "factor on the strength of colours, made part of the network")
+    mirrored: bool = setting(False, "colour portraits mirrored as well and take the mean")
     cache: str = setting("data/cache", "folder of decoded portraits and embeddings")
     weights: str | None = setting(None, "weights file of the descriptor")
 
@@ -52,6 +53,7 @@ def publish(config: PublishConfig) -> dict:
     from koala_face.sample_portraits import write_sample_portraits
 
     model, description = load_model(config.model)
+    description = dataclasses.replace(description, mirrored=config.mirrored)
     if config.saturation != 1.0:
         strengthen(model, config.saturation)
     training = {
@@ -89,7 +91,10 @@ def score(config: PublishConfig, folder, model, description) -> dict:
     portraits = load_portraits(folder, MEASURED_SIZE, backbone, config.cache, config.weights)
     colored, gray = (
         evaluation.score(portraits, coloring).values
-        for coloring in (evaluation.make_network(model), baselines.color_gray)
+        for coloring in (
+            evaluation.make_network(model, description.mirrored),
+            baselines.color_gray,
+        )
     )
     scores = {key: round(float(colored[key].mean()), 4) for key in SCORES}
     for key in ("mse", "mae"):

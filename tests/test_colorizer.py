@@ -46,6 +46,22 @@ def test_result_has_the_photographs_size_luminance_and_the_models_colours(colori
     assert np.abs(np.median(lab[middle], axis=0)[1:] - (12, 18)).max() < 0.5
 
 
+def test_mirrored_the_colours_are_the_mean_of_both_predictions(astronaut):
+    tf.random.set_seed(6)
+    model = build_colorizer(NONE.embedding_dim, SIZE)
+    plain, both = (
+        Colorizer(model, zeros, INPUT_SIZE, mirrored=mirrored) for mirrored in (False, True)
+    )
+    vectors = np.zeros((1, NONE.embedding_dim), "float32")
+
+    def predict(colorizer, photograph):
+        return colorizer.predict([colorizer.prepare(photograph)], vectors)
+
+    straight, turned = predict(plain, astronaut), predict(plain, astronaut[:, ::-1])[:, :, ::-1]
+    assert np.abs(straight - turned).max() > 0.1
+    np.testing.assert_allclose(predict(both, astronaut), (straight + turned) / 2, atol=1e-3)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (31, 77)])
 def test_any_size(colorizer, shape):
     assert colorizer(np.full(shape, 128, np.uint8)).shape == (*shape, 3)

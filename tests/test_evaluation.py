@@ -137,6 +137,9 @@ def test_a_row_per_portrait(tmp_path):
     assert float(second["true_colorfulness"]) == 76.5
 
 
+ZERO = np.zeros((1, 512), np.float32)
+
+
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
     return save_untrained(tmp_path_factory.mktemp("model") / "model.h5")
@@ -167,6 +170,21 @@ def test_a_network_of_another_size_sees_the_portrait_at_its_own(model_file, colo
     assert large.shape == (1, 128, 128, 2)
     halved = large.reshape(64, 2, 64, 2, 2).mean((1, 3))
     np.testing.assert_allclose(halved[8:56, 8:56], small[0, 8:56, 8:56], atol=1.0)
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_mirrored_a_network_colours_the_mirror_image_like_the_image(model_file, real, size):
+    network, _ = model_files.load_model(model_file)
+    coloring = evaluation.make_network(network, mirrored=True)
+    pictures = np.ascontiguousarray(real.pictures[:1, :size, :size])
+    straight, turned = (
+        evaluation.read_batch(data.Portraits(["a"], np.ascontiguousarray(one), ZERO, {}), [0])
+        for one in (pictures, pictures[:, :, ::-1])
+    )
+    image = coloring(straight)
+    once = np.abs(evaluation.make_network(network)(straight) - image).max()
+    assert once > 0.05
+    assert np.abs(coloring(turned)[:, :, ::-1] - image).max() < once / 5
 
 
 def test_at_another_size_the_score_is_that_of_what_colorizing_gives(model_file, real):

@@ -79,6 +79,7 @@ def test_h5py_alone_reads_what_a_model_needs(whole_file):
     assert attributes["koala_face_size"] == SIZE
     assert attributes["koala_face_luminance_scale"] == 100.0
     assert attributes["koala_face_ab_scale"] == 128.0
+    assert not attributes["koala_face_mirrored"]
     assert json.loads(attributes["koala_face_training"])["scores"] == {"mse": 368.57}
     assert attributes["koala_face_version"] == koala_face.__version__
 
@@ -231,6 +232,12 @@ def test_a_description_of_another_size(model_file):
         file.attrs["koala_face_size"] = 24
     with pytest.raises(ModelFileError, match="None, 24, 24, 1"):
         load_model(model_file)
+
+
+def test_a_file_from_before_mirroring_is_not_mirrored(model_file):
+    with h5py.File(model_file, "r+") as file:
+        del file.attrs["koala_face_mirrored"]
+    assert load_model(model_file)[1] == DESCRIPTION
 
 
 KERNEL = "model_weights/encoder_conv1/encoder_conv1/kernel:0"

@@ -55,6 +55,16 @@ def test_saturation_goes_into_the_last_convolution(model_file, portrait_folder, 
     assert description.training["saturation"] == 1.5
 
 
+def test_mirrored_the_scores_are_those_of_the_mean(model_file, portrait_folder, tmp_path):
+    """And the file says so, for whoever colours with it."""
+    (tmp_path / "plain").mkdir()
+    _, plain = run(model_file, portrait_folder, tmp_path / "plain")
+    _, mirrored = run(model_file, portrait_folder, tmp_path, "--mirrored")
+    assert (plain.mirrored, mirrored.mirrored) == (False, True)
+    scores = [one.training["validation_scores"]["mse"] for one in (plain, mirrored)]
+    assert scores[0] != scores[1]
+
+
 def test_what_cannot_be_published_is_refused(model_file, portrait_folder, tmp_path):
     argv = ["--model", str(model_file), "-o", str(tmp_path / "out.h5")]
     with pytest.raises(KoalaFaceError, match="missing"):
