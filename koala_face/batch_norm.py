@@ -7,17 +7,29 @@ batches with the weights as they are ("precise batch norm": Wu & Johnson, Rethin
 in BatchNorm, 2021).
 """
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
+from koala_face.recipe import Recipe
+
 keras = tf.keras
+
+# Training portraits over which the statistics are measured: ten steps of the paper's.
+PORTRAITS = 500
+
+
+def statistics_batches(recipe: Recipe) -> int:
+    """How many training batches to measure the statistics over: an epoch's at most."""
+    return min(math.ceil(PORTRAITS / recipe.batch_size), recipe.steps_per_epoch)
 
 
 def make_reestimate(model: keras.Model, compiled: bool = True):
     """A function that measures `model`'s batch norm statistics anew and sets them in place.
 
     It takes an iterable of ((luminance, embedding), ab) batches of training portraits, all of
-    one batch size; 500 portraits are plenty. Trainable weights are left alone. Without a single
+    one batch size; see `statistics_batches`. Trainable weights are left alone. Without a single
     batch it raises ValueError.
     """
     layers = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]

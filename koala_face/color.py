@@ -13,6 +13,15 @@ The network never sees L, a, b in their own units: `scale_luminance`,
 import numpy as np
 import tensorflow as tf
 
+from koala_face.curves import (
+    LAB_OFFSET,
+    as_srgb,
+    decode_srgb,
+    encode_srgb,
+    inverse_lab_curve,
+    lab_curve,
+)
+
 # L* runs from 0 (black) to 100 (diffuse white); CIE 15.
 LUMINANCE_SCALE = 100.0
 # Every a*, b* of sRGB lies in [-107.9, 98.3], inside the +-128 of the tanh output.
@@ -39,20 +48,9 @@ D65_WHITE = np.array([0.95047, 1.0, 1.08883])
 RELATIVE_XYZ_FROM_RGB = XYZ_FROM_RGB / D65_WHITE[:, None]
 RGB_FROM_RELATIVE_XYZ = np.linalg.inv(RELATIVE_XYZ_FROM_RGB)
 
-# CIE 15: f(t) is the cube root above (6/29)^3 and a line below, to scikit-image's digits.
-LAB_THRESHOLD = 0.008856
-LAB_SLOPE = 7.787
-LAB_OFFSET = 16.0 / 116.0
-LAB_THRESHOLD_ROOT = LAB_THRESHOLD ** (1.0 / 3.0)
 # L* = 116 f(Y) - 16, a* = 500 (f(X) - f(Y)), b* = 200 (f(Y) - f(Z)), of f less 16/116.
 LAB_FROM_F = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]])
 F_FROM_LAB = np.linalg.inv(LAB_FROM_F)
-# IEC 61966-2-1: ((encoded + 0.055) / 1.055) ^ 2.4 above 0.04045, encoded / 12.92 below.
-SRGB_OFFSET = 0.055
-SRGB_EXPONENT = 2.4
-SRGB_SLOPE = 12.92
-ENCODED_THRESHOLD = 0.04045
-LINEAR_THRESHOLD = 0.0031308
 
 
 def rgb_to_lab(rgb) -> tf.Tensor:
@@ -67,12 +65,12 @@ def rgb_to_lab(rgb) -> tf.Tensor:
     Raises:
         TypeError: for integers other than uint8, whose range is unknown.
     """
-    return _rgb_to_lab(_as_srgb(rgb))
+    return _rgb_to_lab(as_srgb(rgb))
 
 
 def rgb_to_luminance_and_ab(rgb) -> tuple[tf.Tensor, tf.Tensor]:
     """As `rgb_to_lab`, in less time than that and cutting it: L* (..., 1) and a*, b* (..., 2)."""
-    return _rgb_to_luminance_and_ab(_as_srgb(rgb))
+    return _rgb_to_luminance_and_ab(as_srgb(rgb))
 
 
 def lab_to_rgb(lab) -> tf.Tensor:
@@ -106,7 +104,7 @@ def scaled_lab_to_rgb(luminance, ab) -> tf.Tensor:
         (..., 3) float32 in 0-1, gamma-encoded sRGB.
     """
     lab = (unscale_luminance(luminance[..., 0]), *tf.unstack(unscale_ab(ab), axis=-1))
-    xyz = [_inverse_lab_curve(f + LAB_OFFSET) for f in _weighted_sums(F_FROM_LAB, lab)]
+    xyz = [inverse_lab_curve(f + LAB_OFFSET) for f in _weighted_sums(F_FROM_LAB, lab)]
     return encode_srgb(tf.stack(_weighted_sums(RGB_FROM_RELATIVE_XYZ, xyz), axis=-1))
 
 
@@ -118,7 +116,7 @@ def to_uint8(rgb) -> tf.Tensor:
 def luminance_to_gray(luminance) -> tf.Tensor:
     """Give the neutral sRGB gray of L*: (...) float in 0-100 to (...) float32 in 0-1."""
     f = (tf.cast(luminance, tf.float32) + 16.0) / 116.0
-    return encode_srgb(_inverse_lab_curve(f))
+    return encode_srgb(inverse_lab_curve(f))
 
 
 def rgb_to_gray(rgb) -> tf.Tensor:
@@ -133,7 +131,7 @@ def rgb_to_gray(rgb) -> tf.Tensor:
     Returns:
         (...) float32 in 0-1, one channel.
     """
-    return _rgb_to_gray(_as_srgb(rgb))
+    return _rgb_to_gray(as_srgb(rgb))
 
 
 def scale_luminance(luminance) -> tf.Tensor:
@@ -154,31 +152,6 @@ def scale_ab(ab) -> tf.Tensor:
 def unscale_ab(scaled) -> tf.Tensor:
     """The network's -1 to 1 to a*, b*."""
     return scaled * AB_SCALE
-
-
-def decode_srgb(rgb) -> tuple[tf.Tensor, float]:
-    """Gamma-encoded sRGB, uint8 in 0-255 or float in 0-1, to linear light (IEC 61966-2-1).
-
-    Returns the light, float32 in 0 to `unit`, and `unit`: whoever multiplies by a matrix
-    next divides the matrix by it, instead of every pixel.
-    """
-    rgb = _as_srgb(rgb)
-    white = 255.0 if rgb.dtype == tf.uint8 else 1.0
-    unit = (white * (1.0 + SRGB_OFFSET)) ** SRGB_EXPONENT
-    light = _power_above_line(
-        tf.cast(rgb, tf.float32) + white * SRGB_OFFSET,
-        threshold=white * (ENCODED_THRESHOLD + SRGB_OFFSET),
-        exponent=SRGB_EXPONENT,
-        slope=unit / (white * SRGB_SLOPE),
-    )
-    return light, unit
-
-
-def encode_srgb(linear) -> tf.Tensor:
-    """Linear light to gamma-encoded sRGB, 0-1 and clipped to it (IEC 61966-2-1)."""
-    gain = 1.0 + SRGB_OFFSET
-    curve = _power_above_line(linear, LINEAR_THRESHOLD, 1.0 / SRGB_EXPONENT, SRGB_SLOPE / gain)
-    return tf.clip_by_value(gain * curve - SRGB_OFFSET, 0.0, 1.0)
 
 
 @_graph
@@ -206,38 +179,12 @@ def _rgb_to_gray(rgb):
 def _lab_curve_of_rgb(rgb) -> tf.Tensor:
     linear, unit = decode_srgb(_to_rows(rgb))
     xyz = _mix(linear, RELATIVE_XYZ_FROM_RGB / unit)
-    return _power_above_line(xyz, LAB_THRESHOLD, 1.0 / 3.0, LAB_SLOPE, LAB_OFFSET)
+    return lab_curve(xyz)
 
 
 def _linear_of_lab(rows) -> tf.Tensor:
-    xyz = _inverse_lab_curve(_mix(rows, F_FROM_LAB) + LAB_OFFSET)
+    xyz = inverse_lab_curve(_mix(rows, F_FROM_LAB) + LAB_OFFSET)
     return _mix(xyz, RGB_FROM_RELATIVE_XYZ)
-
-
-def _as_srgb(rgb) -> tf.Tensor:
-    rgb = tf.convert_to_tensor(rgb)
-    if rgb.dtype != tf.uint8 and not rgb.dtype.is_floating:
-        raise TypeError(
-            f"Expected sRGB as uint8 in 0-255 or as float in 0-1. Received: {rgb.dtype.name}. "
-            "Divide by the largest value of your format first."
-        )
-    return rgb
-
-
-def _inverse_lab_curve(f) -> tf.Tensor:
-    root = tf.maximum(f, LAB_THRESHOLD_ROOT)
-    line = (tf.minimum(f, LAB_THRESHOLD_ROOT) - LAB_THRESHOLD_ROOT) / LAB_SLOPE
-    return root * root * root + line
-
-
-def _power_above_line(t, threshold: float, exponent: float, slope: float, less: float = 0.0):
-    """`t ** exponent` above `threshold`, the line of `slope` that meets it below; minus `less`.
-
-    A difference, whose second part is `less` above the threshold, because `tf.where` costs
-    more than all of it; and exp and log, because `tf.pow` is not vectorised.
-    """
-    above = tf.maximum(t, threshold)
-    return tf.exp(tf.math.log(above) * exponent) - ((above - t) * slope + less)
 
 
 def _weighted_sums(matrix: np.ndarray, channels) -> list[tf.Tensor]:

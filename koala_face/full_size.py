@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from koala_face import color
+from koala_face.curves import encode_srgb
 from koala_face.gamut import lab_to_linear_in_gamut
 from koala_face.photographs import as_eight_bit
 from koala_face.upsampling import EDGE_AWARE, Upsampler
@@ -116,7 +117,7 @@ def _tile_encoder(dtype: str):
     @tf.function(input_signature=[luminance, ab])
     def encode(luminance, ab):
         lab = tf.concat([luminance[..., None], ab], axis=-1)
-        encoded = color.encode_srgb(lab_to_linear_in_gamut(lab))
+        encoded = encode_srgb(lab_to_linear_in_gamut(lab))
         return tf.cast(tf.round(encoded * float(np.iinfo(dtype).max)), tf.as_dtype(dtype))
 
     return encode

@@ -87,6 +87,13 @@ def vary_embeddings(pairs: tf.data.Dataset, deviation, seed: int, step: int) -> 
     return pairs.enumerate(step).map(vary)
 
 
+def noise_deviation(recipe: Recipe, embeddings) -> np.ndarray | None:
+    """The `noise` that a recipe asks for; the vectors are read off the disk only if it does."""
+    if not recipe.embedding_noise:
+        return None
+    return recipe.embedding_noise * embedding_spread(embeddings)
+
+
 def embedding_spread(embeddings, count: int = 1000) -> np.ndarray:
     """The standard deviation of each component of the first `count` vectors, (D,) float32."""
     return np.std(embeddings[:count], axis=0, dtype="float64").astype("float32")

@@ -8,7 +8,6 @@ had happened.
 
 import datetime
 import logging
-import math
 import time
 
 import numpy as np
@@ -16,7 +15,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from koala_face import data, models, sampling
-from koala_face.batch_norm import make_reestimate
+from koala_face.batch_norm import make_reestimate, statistics_batches
 from koala_face.errors import KoalaFaceError
 from koala_face.figures import draw_loss
 from koala_face.interrupts import deferred_interrupt
@@ -38,9 +37,6 @@ log = logging.getLogger(__name__)
 
 # The first steps are slower: they compile.
 UNMEASURED_STEPS = 2
-# Training portraits over which batch norm's statistics are measured, if an epoch has as many:
-# ten steps of the paper's.
-STATISTICS_PORTRAITS = 500
 
 
 class TrainingError(KoalaFaceError):
@@ -77,10 +73,7 @@ class Training:
         )
         self.reestimate = make_reestimate(self.published, recipe.xla)
         self.validate = make_validate(self.published, recipe.xla)
-        # The spread is read off the disk only where noise is asked for.
-        self.noise = None
-        if recipe.embedding_noise:
-            self.noise = recipe.embedding_noise * sampling.embedding_spread(train.embeddings)
+        self.noise = sampling.noise_deviation(recipe, train.embeddings)
         self.estimated = False
         self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
@@ -252,7 +245,6 @@ class Training:
         norm statistics, over the steps trained last."""
         self.published.set_weights(self.model.get_weights())
         self.average.copy_to(self.published)
-        enough = math.ceil(STATISTICS_PORTRAITS / self.recipe.batch_size)
-        batches = batches or min(enough, self.recipe.steps_per_epoch)
+        batches = batches or statistics_batches(self.recipe)
         start = max(self.step - batches, 0)
         self.reestimate(self._batches(start, start + batches))

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from koala_face import models
-from koala_face.batch_norm import make_reestimate
+from koala_face.batch_norm import make_reestimate, statistics_batches
+from koala_face.recipe import Recipe
 
 keras = tf.keras
 
@@ -68,3 +69,11 @@ def test_use_then_equals_training_on_the_same_batch_through_the_whole_network():
 def test_no_batch_is_refused():
     with pytest.raises(ValueError, match="at least one batch"):
         make_reestimate(one_normalization())([])
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "steps", "batches"), [(50, 40, 10), (16, 125, 32), (2, 25, 25)]
+)
+def test_as_many_portraits_whatever_the_batch_but_an_epoch_at_most(batch_size, steps, batches):
+    recipe = Recipe(batch_size=batch_size, steps_per_epoch=steps)
+    assert statistics_batches(recipe) == batches

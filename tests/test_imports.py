@@ -24,7 +24,8 @@ COMMANDS = {
 }
 # What the lower modules may import from the package, beside errors, which anything may.
 ALLOWED = {
-    "color": set(),
+    "curves": set(),
+    "color": {"curves"},
     "models": set(),
     "metrics": set(),
     "errors": set(),
