@@ -39,7 +39,12 @@ def make_loss(name: str, portraits):
     """
     if name == "rebalanced":
         return make_rebalanced(color_weights(count_colors(portraits.portraits)))
-    return {"mse": mean_squared_error, "huber": huber, "rgb": rgb_huber}[name]
+    return {
+        "mse": mean_squared_error,
+        "huber": huber,
+        "rgb": rgb_huber,
+        "rgb-mse": rgb_mean_squared_error,
+    }[name]
 
 
 def mean_squared_error(luminance, predicted, ab):
@@ -56,6 +61,13 @@ def rgb_huber(luminance, predicted, ab):
     """Huber's error of the sRGB that is seen, clipped as it is, and `AB_SHARE` of that of ab."""
     seen, true = (scaled_lab_to_rgb(luminance, colors) for colors in (predicted, ab))
     return _huber(seen, true, RGB_DELTA) + AB_SHARE * _huber(predicted, ab, HUBER_DELTA)
+
+
+def rgb_mean_squared_error(luminance, predicted, ab):
+    """Equation 2 of the sRGB that is seen, and `AB_SHARE` of that of ab."""
+    seen, true = (scaled_lab_to_rgb(luminance, colors) for colors in (predicted, ab))
+    error = tf.reduce_mean(tf.math.squared_difference(seen, true))
+    return error + AB_SHARE * mean_squared_error(luminance, predicted, ab)
 
 
 def _huber(predicted, true, delta: float):

@@ -10,7 +10,7 @@ from koala_face.commands import setting
 from koala_face.errors import KoalaFaceError
 
 SCHEDULES = ("constant", "cosine")
-LOSSES = ("mse", "huber", "rgb", "rebalanced")
+LOSSES = ("mse", "huber", "rgb", "rgb-mse", "rebalanced")
 
 
 class RecipeError(KoalaFaceError):

@@ -35,8 +35,8 @@ def test_huber_agrees_with_keras():
     np.testing.assert_allclose(losses.huber(GRAY, predicted, ab), keras_loss, rtol=1e-5)
 
 
-def test_the_error_in_rgb_is_that_of_scikit_image_and_a_tenth_of_ab():
-    """Of an error e in levels: e² / 2 up to 15, then 15 (e - 7.5); all over 255²."""
+def test_the_errors_in_rgb_are_those_of_scikit_image_and_a_tenth_of_ab():
+    """Huber's, of an error e in levels: e² / 2 up to 15, then 15 (e - 7.5); all over 255²."""
     random = np.random.default_rng(2)
     luminance = random.uniform(0, 1, (2, 8, 8, 1)).astype("float32")
     predicted, ab = random.uniform(-0.2, 0.2, (2, 2, 8, 8, 2)).astype("float32")
@@ -50,6 +50,9 @@ def test_the_error_in_rgb_is_that_of_scikit_image_and_a_tenth_of_ab():
     expected = np.where(error <= 15, error**2 / 2, 15 * (error - 7.5)).mean() / 255**2
     expected += 0.1 * losses.huber(luminance, predicted, ab)
     np.testing.assert_allclose(losses.rgb_huber(luminance, predicted, ab), expected, rtol=1e-4)
+    expected = np.mean((seen - true) ** 2) + 0.1 * np.mean((predicted - ab) ** 2)
+    squared = losses.rgb_mean_squared_error(luminance, predicted, ab)
+    np.testing.assert_allclose(squared, expected, rtol=1e-4)
 
 
 def test_rare_colours_weigh_more_and_the_mean_weight_is_one():
