@@ -106,8 +106,8 @@ class Colorizer:
                 f"{description.koala_face_version} or train anew."
             )
         describe = compile_descriptor(backbone, locate_weights(backbone, weights))
-        sizes = (backbone.input_size, upsampling, saturation)
-        return cls(network, describe, *sizes, mirrored=description.mirrored)
+        mirrored = description.mirrored
+        return cls(network, describe, backbone.input_size, upsampling, saturation, mirrored)
 
     def __call__(self, image) -> np.ndarray:
         """Colour one photograph.

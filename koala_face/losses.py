@@ -66,7 +66,7 @@ def rgb_huber(luminance, predicted, ab):
 def rgb_mean_squared_error(luminance, predicted, ab):
     """Equation 2 of the sRGB that is seen, and `AB_SHARE` of that of ab."""
     seen, true = (scaled_lab_to_rgb(luminance, colors) for colors in (predicted, ab))
-    error = tf.reduce_mean(tf.math.squared_difference(seen, true))
+    error = mean_squared_error(luminance, seen, true)
     return error + AB_SHARE * mean_squared_error(luminance, predicted, ab)
 
 

@@ -59,13 +59,14 @@ class TrainConfig(Recipe):
 
 
 def check_inputs(config: TrainConfig) -> None:
-    """Refuse missing photographs or weights at once, before TensorFlow is even loaded.
+    """Refuse missing photographs, weights or models at once, before TensorFlow is even loaded.
 
     Raises:
         KoalaFaceError: says how to get what is missing.
     """
     config.check()
-    if config.start_from and not Path(config.start_from).is_file():
+    # A resumed run has its weights already: the file may be gone.
+    if config.start_from and not config.resume and not Path(config.start_from).is_file():
         raise KoalaFaceError(
             f"Expected a model file to start from. Received: {config.start_from}, which is none."
         )

@@ -80,6 +80,14 @@ def test_a_small_run_from_folder_to_model(portrait_folder, tmp_path):
         train.main([str(word) for word in argv])
 
 
+def test_a_run_is_resumed_though_the_model_that_it_started_from_is_gone(portrait_folder):
+    argv = ["--data", str(portrait_folder), "--validation", str(portrait_folder)]
+    argv += ["--backbone", "none", "--start-from", "gone.h5"]
+    train.check_inputs(parse(*argv, "--resume"))
+    with pytest.raises(KoalaFaceError, match=r"gone\.h5"):
+        train.check_inputs(parse(*argv))
+
+
 def test_quick_needs_no_data_and_no_download(tmp_path):
     config = quick.quick_config(parse("--quick", "--output", str(tmp_path)))
     train.check_inputs(config)
