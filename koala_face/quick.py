@@ -8,7 +8,7 @@ from koala_face.sample_portraits import astronaut, grace_hopper, write_sample_po
 
 
 def quick_config(config):
-    """The train command's config for a try-out of under two minutes on two CPU cores.
+    """The train command's config for a try-out of about two minutes on two CPU cores.
 
     Args:
         config: a `TrainConfig`; what is not named here stays as it is.
