@@ -25,18 +25,22 @@ def statistics_batches(recipe: Recipe) -> int:
     return min(math.ceil(PORTRAITS / recipe.batch_size), recipe.steps_per_epoch)
 
 
-def make_reestimate(model: keras.Model, compiled: bool = True):
+def make_reestimate(model: keras.Model, forward, compiled: bool = True):
     """A function that measures `model`'s batch norm statistics anew and sets them in place.
 
     It takes an iterable of ((luminance, embedding), ab) batches of training portraits, all of
     one batch size; see `statistics_batches`. Trainable weights are left alone. Without a single
     batch it raises ValueError.
+
+    Args:
+        forward: `model` as a function of (luminance, embedding, training); see
+            `optimization.quickest_forward`.
     """
     layers = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
 
     @tf.function(autograph=False, jit_compile=compiled or None)
     def normalize(luminance, embedding):
-        model([luminance, embedding], training=True)
+        forward(luminance, embedding, True)
 
     def reestimate(batches) -> None:
         momenta = [layer.momentum for layer in layers]

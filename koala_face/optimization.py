@@ -1,5 +1,7 @@
 """The arithmetic of Section II.F: Adam (II.F.2) on the mean squared error of ab, step by step."""
 
+import functools
+
 import tensorflow as tf
 
 from koala_face.fast_models import fast_forward
@@ -25,16 +27,16 @@ def make_optimizer(model: keras.Model, learning_rate) -> keras.optimizers.Optimi
     return optimizer
 
 
-def training_forward(model: keras.Model, compiled: bool):
-    """The network of the tables in training, in the arithmetic that is quickest here.
+def quickest_forward(model: keras.Model, compiled: bool):
+    """A function of (luminance, embedding, training) in the arithmetic that is quickest here.
 
     On a CPU, compiled by XLA and in float32, that is the rewriting of `fast_models`: the same
     function of the same variables. Everywhere else it is the model itself.
     """
     precise = model.get_layer("encoder_conv1").compute_dtype == "float32"
     if compiled and precise and not tf.config.list_logical_devices("GPU"):
-        return lambda luminance, embedding: fast_forward(model, luminance, embedding, training=True)
-    return lambda luminance, embedding: model([luminance, embedding], training=True)
+        return functools.partial(fast_forward, model)
+    return lambda luminance, embedding, training: model([luminance, embedding], training=training)
 
 
 class WeightAverage(tf.Module):
@@ -86,12 +88,12 @@ def make_train_step(
         loss_of: of luminance, predicted and true ab; see `losses`.
         after_step: called in the step's graph when the weights have moved.
     """
-    forward = training_forward(model, compiled)
+    forward = quickest_forward(model, compiled)
 
     @tf.function(autograph=False, jit_compile=compiled or None)
     def train_step(luminance, embedding, ab):
         with tf.GradientTape() as tape:
-            predicted = tf.cast(forward(luminance, embedding), tf.float32)
+            predicted = tf.cast(forward(luminance, embedding, True), tf.float32)
             loss = loss_of(luminance, predicted, ab)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
@@ -99,24 +101,3 @@ def make_train_step(
         return loss
 
     return train_step
-
-
-def make_validate(model: keras.Model, compiled: bool = True):
-    """A function of batches ((luminance, embedding), ab) that gives `model`'s mean squared error.
-
-    The error is in squared units of ab/128, over all values of all portraits.
-    """
-
-    @tf.function(autograph=False, jit_compile=compiled or None)
-    def squared_error(luminance, embedding, ab):
-        predicted = tf.cast(model([luminance, embedding], training=False), tf.float32)
-        return tf.reduce_sum(tf.math.squared_difference(predicted, ab))
-
-    def validate(batches) -> float:
-        total = count = 0.0
-        for (luminance, embedding), ab in batches:
-            total += float(squared_error(luminance, embedding, ab))
-            count += float(tf.size(ab))
-        return total / count
-
-    return validate

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from koala_face import data, models, sampling
-from koala_face.batch_norm import make_reestimate, statistics_batches
+from koala_face.batch_norm import statistics_batches
 from koala_face.errors import KoalaFaceError
 from koala_face.figures import draw_loss
 from koala_face.interrupts import deferred_interrupt
@@ -26,11 +26,11 @@ from koala_face.optimization import (
     learning_rate_of,
     make_optimizer,
     make_train_step,
-    make_validate,
 )
 from koala_face.recipe import Recipe
 from koala_face.run_folder import RunFolder
 from koala_face.tensorboard_log import TensorBoardLog
+from koala_face.validation import Validation
 
 keras = tf.keras
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Training:
         precision: str = "float32",
         tensorboard: bool = False,
     ):
-        self.train, self.validation = train, validation
+        self.train = train
         self.run, self.recipe, self.description = run, recipe, description
         self.tensorboard = TensorBoardLog(run.path / "tensorboard") if tensorboard else None
         shape = (description.embedding_dim, description.size)
@@ -64,6 +64,7 @@ class Training:
         self.model = models.build_colorizer(*shape)
         keras.mixed_precision.set_global_policy("float32")
         self.published = models.build_colorizer(*shape)
+        self.validation = Validation(self.published, validation, recipe)
         self.learning_rate = learning_rate_of(recipe)
         self.optimizer = make_optimizer(self.model, self.learning_rate)
         self.average = WeightAverage(self.model, recipe.averaging)
@@ -71,8 +72,6 @@ class Training:
         self.train_step = make_train_step(
             self.model, self.optimizer, recipe.xla, loss, self.average.update
         )
-        self.reestimate = make_reestimate(self.published, recipe.xla)
-        self.validate = make_validate(self.published, recipe.xla)
         self.noise = sampling.noise_deviation(recipe, train.embeddings)
         self.estimated = False
         self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -232,13 +231,11 @@ class Training:
 
     def _validate_both(self) -> tuple[float, float]:
         """The validation loss with batch norm's moving averages and with measured statistics."""
-        portraits = self.validation
-        order = np.arange(len(portraits))
         self.published.set_weights(self.model.get_weights())
-        untreated = self.validate(data.batches(portraits, order, self.recipe.batch_size))
+        untreated = self.validation.error()
         save_model(self.published, self.run.untreated_file, self.description)
         self._publish()
-        return untreated, self.validate(data.batches(portraits, order, self.recipe.batch_size))
+        return untreated, self.validation.error()
 
     def _publish(self, batches: int | None = None) -> None:
         """Copy the network's weights, or their average, to `published` and measure its batch
@@ -247,4 +244,4 @@ class Training:
         self.average.copy_to(self.published)
         batches = batches or statistics_batches(self.recipe)
         start = max(self.step - batches, 0)
-        self.reestimate(self._batches(start, start + batches))
+        self.validation.reestimate(self._batches(start, start + batches))

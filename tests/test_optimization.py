@@ -45,19 +45,6 @@ def build_copy(model):
     return copy
 
 
-def test_validation_is_the_mean_over_all_values_of_all_batches():
-    model = build_colorizer(3, SIZE)
-    rng = np.random.default_rng(1)
-    batches = [batch(rng, 4), batch(rng, 2)]
-    errors = [
-        np.square(model([luminance, embedding], training=False).numpy() - ab).ravel()
-        for luminance, embedding, ab in batches
-    ]
-    validate = optimization.make_validate(model, compiled=False)
-    value = validate([((luminance, embedding), ab) for luminance, embedding, ab in batches])
-    np.testing.assert_allclose(value, np.concatenate(errors).mean(), rtol=1e-5)
-
-
 def test_cosine_schedule_falls_from_the_rate_to_zero():
     recipe = Recipe(epochs=3, steps_per_epoch=4, schedule="cosine", learning_rate=0.1)
     rate = optimization.learning_rate_of(recipe)
