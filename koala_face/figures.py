@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from koala_face import color
 from koala_face.metrics import colorfulness, mean_squared_error
@@ -66,31 +66,48 @@ def save_figure(figure: Figure, path) -> Path:
 
 
 def loss_figure(history) -> Figure:
-    """Figure 2: the loss of each epoch.
+    """Figure 2: the loss of each epoch; on a logarithmic axis if it falls to a tenth or less.
+
+    The validation's is always the paper's; the training's is what the run was told (`--loss`).
 
     Args:
         history: one mapping per epoch with `epoch`, `loss` and, if there was a validation,
-            `val_loss`; numbers or their texts. A missing, empty or NaN value is left out.
+            `val_loss` and `val_loss_untreated`; numbers or their texts. A missing, empty or NaN
+            value is left out.
     """
     figure = Figure(figsize=(PAGE_WIDTH, 0.55 * PAGE_WIDTH), layout="constrained")
     axes = figure.add_subplot()
     lines = (
         ("loss", "training", BLUE, "-", "o"),
-        ("val_loss", "validation", VERMILLION, "--", "s"),
+        ("val_loss", "validation: MSE of a*/128 and b*/128", VERMILLION, "--", "s"),
+        ("val_loss_untreated", "the same by batch norm's moving averages", BLACK, ":", "^"),
     )
+    drawn = []
     for key, name, ink, style, marker in lines:
         losses = [_as_number(row.get(key)) for row in history]
         if np.all(np.isnan(losses)):
             continue
         epochs = [_as_number(row["epoch"]) for row in history]
         axes.plot(epochs, losses, style, color=ink, marker=marker, markersize=4, label=name)
-    axes.set(xlabel="epoch", ylabel="loss", title="Loss per epoch (MSE of a*/128 and b*/128)")
+        drawn += losses
+    axes.set(xlabel="epoch", ylabel="loss", title="Loss per epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
+    if drawn and 0 < 10 * np.nanmin(drawn) < np.nanmax(drawn):
+        _make_logarithmic(axes)
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend(frameon=False)
     return figure
+
+
+def _make_logarithmic(axes) -> None:
+    """A logarithmic y axis whose ticks are plain numbers."""
+    axes.set_yscale("log")
+    axes.autoscale(axis="y")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def colorization_figure(true, colored, row_names=None, title: str = "") -> Figure:

@@ -36,6 +36,29 @@ def test_loss_without_validation(absent):
     assert len(figures.loss_figure(without_key).axes[0].lines) == 1
 
 
+def test_a_loss_that_falls_to_a_tenth_is_drawn_on_a_logarithmic_axis():
+    """0.5 to 0.01: a linear axis from 0 would show the last epochs as one line."""
+    untreated = [
+        {"epoch": e, "loss": 0.01, "val_loss_untreated": v} for e, v in ((1, 0.5), (2, 0.02))
+    ]
+    (axes,) = figures.loss_figure(untreated).axes
+    assert axes.get_yscale() == "log"
+    assert axes.lines[-1].get_ydata().tolist() == [0.5, 0.02]
+    low, high = axes.get_ylim()
+    assert 0.005 < low < 0.01
+    assert 0.5 < high < 1
+    axes.figure.canvas.draw()
+    ticks = [label.get_text() for label in axes.get_yticklabels()]
+    assert {"0.01", "0.02", "0.05", "0.1", "0.2", "0.5"} <= set(ticks)
+    assert not axes.yaxis.get_ticklabels(minor=True)
+
+
+def test_a_loss_that_falls_less_is_drawn_from_0():
+    (axes,) = figures.loss_figure([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.06}]).axes
+    assert axes.get_yscale() == "linear"
+    assert axes.get_ylim()[0] == 0
+
+
 @pytest.mark.parametrize("history", [[], HISTORY[:1]])
 def test_loss_of_a_run_that_has_just_begun(history, tmp_path):
     path = figures.draw_loss(history, tmp_path / "run" / "loss.png")
