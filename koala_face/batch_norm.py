@@ -1,10 +1,10 @@
 """Statistics of batch normalization for use, measured instead of averaged along the way.
 
 Training normalizes by the statistics of each batch; use normalizes by moving averages of
-them. After the paper's 840 steps those averages (Keras's momentum 0.99) still lag behind the
-weights, and a network read through them looks gray. Here they are measured over whole
-batches with the weights as they are ("precise batch norm": Wu & Johnson, Rethinking "Batch"
-in BatchNorm, 2021).
+them. Those averages (Keras's momentum 0.99) lag behind the weights: after a few hundred steps
+a network read through them looks gray, and after the paper's 840 it still errs more. Here the
+statistics are measured over whole batches with the weights as they are ("precise batch norm":
+Wu & Johnson, Rethinking "Batch" in BatchNorm, 2021).
 """
 
 import math
