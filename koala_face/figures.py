@@ -66,7 +66,7 @@ def save_figure(figure: Figure, path) -> Path:
 
 
 def loss_figure(history) -> Figure:
-    """Figure 2: the loss of each epoch; on a logarithmic axis if it falls to a tenth or less.
+    """Figure 2: the loss of each epoch; on a logarithmic axis if it falls below a tenth.
 
     The validation's is always the paper's; the training's is what the run was told (`--loss`).
 
@@ -82,19 +82,19 @@ def loss_figure(history) -> Figure:
         ("val_loss", "validation: MSE of a*/128 and b*/128", VERMILLION, "--", "s"),
         ("val_loss_untreated", "the same by batch norm's moving averages", BLACK, ":", "^"),
     )
-    drawn = []
     for key, name, ink, style, marker in lines:
         losses = [_as_number(row.get(key)) for row in history]
         if np.all(np.isnan(losses)):
             continue
         epochs = [_as_number(row["epoch"]) for row in history]
         axes.plot(epochs, losses, style, color=ink, marker=marker, markersize=4, label=name)
-        drawn += losses
     axes.set(xlabel="epoch", ylabel="loss", title="Loss per epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylim(bottom=0)
-    if drawn and 0 < 10 * np.nanmin(drawn) < np.nanmax(drawn):
+    lowest, highest = axes.dataLim.intervaly
+    if 0 < 10 * lowest < highest:
         _make_logarithmic(axes)
+    else:
+        axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend(frameon=False)
@@ -104,7 +104,6 @@ def loss_figure(history) -> Figure:
 def _make_logarithmic(axes) -> None:
     """A logarithmic y axis whose ticks are plain numbers."""
     axes.set_yscale("log")
-    axes.autoscale(axis="y")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())

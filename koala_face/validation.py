@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from koala_face import data
 from koala_face.batch_norm import make_reestimate, statistics_batches
+from koala_face.losses import mean_squared_error
 from koala_face.optimization import quickest_forward
 from koala_face.recipe import Recipe
 
@@ -30,28 +31,26 @@ class Validation:
         pixels = recipe.epochs * passes * model.inputs[0].shape[1] ** 2
         forward = quickest_forward(model, recipe.xla and pixels > REPAID_PIXELS)
         self.reestimate = make_reestimate(model, forward, recipe.xla)
-        self.squared_error = make_squared_error(forward, recipe.xla)
+        self.batch_error = make_batch_error(forward, recipe.xla)
 
     def error(self) -> float:
         """The mean squared error over all values of all portraits, in squared units of ab/128."""
-        total = count = 0.0
         order = np.arange(len(self.portraits))
-        for (luminance, embedding), ab in data.batches(self.portraits, order, self.batch_size):
-            total += float(self.squared_error(luminance, embedding, ab))
-            count += float(tf.size(ab))
-        return total / count
+        pairs = data.batches(self.portraits, order, self.batch_size)
+        errors = [float(self.batch_error(*inputs, ab)) * len(ab) for inputs, ab in pairs]
+        return sum(errors) / len(self.portraits)
 
 
-def make_squared_error(forward, compiled: bool = True):
-    """A function of (luminance, embedding, ab) that gives the sum of a batch's squared errors.
+def make_batch_error(forward, compiled: bool = True):
+    """A function of (luminance, embedding, ab) that gives a batch's mean squared error.
 
     Args:
         forward: of (luminance, embedding, training); see `optimization.quickest_forward`.
     """
 
     @tf.function(autograph=False, jit_compile=compiled or None)
-    def squared_error(luminance, embedding, ab):
+    def batch_error(luminance, embedding, ab):
         predicted = tf.cast(forward(luminance, embedding, False), tf.float32)
-        return tf.reduce_sum(tf.math.squared_difference(predicted, ab))
+        return mean_squared_error(luminance, predicted, ab)
 
-    return squared_error
+    return batch_error

@@ -63,8 +63,9 @@ def test_use_then_equals_training_on_the_same_batch_through_the_whole_network(re
     trained = model([luminance, embedding], training=True).numpy()
     before = model([luminance, embedding], training=False).numpy()
     weights = [variable.numpy() for variable in model.trainable_variables]
-    forward = quickest_forward(model, compiled=True) if rewritten else forward_of(model)
-    make_reestimate(model, forward)([((luminance, embedding), None)])
+    make_reestimate(model, quickest_forward(model, compiled=rewritten))(
+        [((luminance, embedding), None)]
+    )
     after = model([luminance, embedding], training=False).numpy()
     assert np.abs(before - trained).max() > 0.1
     # Equal up to that n - 1, which ten layers pass on.
