@@ -178,10 +178,13 @@ class Training:
                 saved = time.monotonic()
 
     def _estimate(self, seconds_per_step: float) -> None:
-        """Say once how long the run will take; validation takes about a sixth of training."""
+        """Say once how long the steps left will take, without the validations between them."""
         left = self.recipe.steps - self.step
-        duration = datetime.timedelta(seconds=round(1.17 * left * seconds_per_step))
-        log.info("%.2f s a step: about %s for the %d steps left.", seconds_per_step, duration, left)
+        duration = datetime.timedelta(seconds=round(left * seconds_per_step))
+        log.info(
+            "%.2f s a step: about %s for the %d steps left, validation not counted.",
+            *(seconds_per_step, duration, left),
+        )
         self.estimated = True
 
     def _batches(self, start: int, stop: int) -> tf.data.Dataset:
