@@ -14,7 +14,6 @@ with warnings.catch_warnings():
 
     tf.keras.Model  # noqa: B018  tf.keras is loaded at its first use
 
-import numpy as np
 import pytest
 from PIL import Image
 
