@@ -2,9 +2,9 @@
 
 Training normalizes by the statistics of each batch; use normalizes by moving averages of
 them. Those averages (Keras's momentum 0.99) lag behind the weights: in the first hundreds
-of steps a network read through them errs more than gray, after the paper's 840 still more than
-it need. Here the statistics are measured over whole batches with the weights as they are
-("precise batch norm": Wu & Johnson, Rethinking "Batch" in BatchNorm, 2021).
+of steps a network read through them errs more than gray, after the paper's 840 by 7 % too much
+in one run and by nothing in another. Here the statistics are measured over whole batches with
+the weights as they are ("precise batch norm": Wu & Johnson, Rethinking "Batch" in BatchNorm, 2021).
 """
 
 import math
