@@ -75,8 +75,10 @@ def test_photographs_of_different_sizes_go_together_and_come_out_as_alone(
     for photograph, result in zip(photographs, together, strict=True):
         alone = random_colorizer(photograph)
         assert result.shape == photograph.shape
+        difference = np.abs(alone.astype(int) - result)
         # Another order of summation may round a sample the other way, rarely by two steps.
-        assert np.abs(alone.astype(int) - result).mean() < 0.01
+        assert difference.max() <= 2
+        assert difference.mean() < 0.01
     assert random_colorizer.colorize_many([]) == []
 
 
