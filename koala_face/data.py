@@ -128,7 +128,7 @@ def batches(
     samples = tf.data.Dataset.from_tensor_slices(samples).map(make_pair, os.cpu_count())
     # `drop_remainder` drops nothing here, but makes the batch's size known to the network.
     whole = len(order) % batch_size == 0
-    return samples.batch(batch_size, drop_remainder=whole).prefetch(READ_AHEAD)
+    return _read_ahead(samples.batch(batch_size, drop_remainder=whole))
 
 
 def enlarge(rgb, window) -> tf.Tensor:
@@ -171,7 +171,18 @@ def decode_portraits(
         return luminance, ab, tf.repeat(tf.cast(gray, tf.float32)[..., None], 3, axis=-1)
 
     samples = tf.data.Dataset.from_tensor_slices(names).map(decode, os.cpu_count())
-    return samples.batch(batch_size).prefetch(READ_AHEAD)
+    return _read_ahead(samples.batch(batch_size))
+
+
+def _read_ahead(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The dataset with batches made ready while a training step runs.
+
+    All parallelism is given: nothing is left for tf.data's autotuning, whose thread at times misses
+    that an iterator ends and then holds up the program until its next turn, up to a minute later.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(READ_AHEAD).with_options(options)
 
 
 def mean_ab(portraits: Portraits) -> list[float]:

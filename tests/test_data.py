@@ -145,6 +145,13 @@ def test_shapes_are_known_to_the_network(noise):
     assert data.batches(noise, range(7), 3).element_spec[1].shape[0] is None
 
 
+def test_no_iterator_waits_for_autotuning(noise, portrait_folder):
+    """TensorFlow's autotuning holds up the end of an iteration by up to a minute, at times."""
+    decoded = data.decode_portraits([portrait_folder / "grace_hopper.jpg"], 16, 16)
+    for pairs in (data.batches(noise, range(6), 3), decoded):
+        assert pairs.options().autotune.enabled is False
+
+
 @pytest.mark.parametrize("count", [6, 7])
 def test_fit_and_evaluate_take_batches_without_a_warning(noise, count):
     """Warnings are errors here: Keras 3 warns of inputs of another structure."""
