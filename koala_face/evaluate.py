@@ -27,6 +27,7 @@ class EvaluateConfig:
     train_data: str | None = setting(
         None, "folder of training portraits, for their mean ab (default: as the model file says)"
     )
+    color_only: bool = setting(False, "leave gray and tinted portraits out")
     size: int = setting(256, "height and width at which is measured, a multiple of 8")  # II.B
     batch_size: int = setting(8, "portraits in memory at once")
     weights: str | None = setting(None, "weights file of the descriptor")
@@ -65,18 +66,13 @@ def evaluate(config: EvaluateConfig) -> dict:
     check_inputs(config)
     folder = report.make_folder(config.output)
     from koala_face import baselines, evaluation, evaluation_report
-    from koala_face.backbones import find_backbone
     from koala_face.colorizer import shipped_model
-    from koala_face.data import load_portraits
     from koala_face.model_files import load_model
 
     evaluation.check_size(config.size)
     model_file = Path(config.model or shipped_model(config.variant))
     network, description = load_model(model_file)
-    backbone = find_backbone(description.backbone, description.layer)
-    portraits = load_portraits(
-        config.data, config.size, backbone, config.cache, config.weights, config.strict
-    )
+    portraits = load_truth(config, description)
     constant = baselines.find_mean_ab(
         description, portraits, config.train_data, config.size, config.cache
     )
@@ -98,6 +94,19 @@ def evaluate(config: EvaluateConfig) -> dict:
     return results
 
 
+def load_truth(config: EvaluateConfig, description):
+    """The true portraits, and the vectors that the model's descriptor gives them."""
+    from koala_face.backbones import find_backbone
+    from koala_face.data import load_portraits
+    from koala_face.selection import without_gray
+
+    backbone = find_backbone(description.backbone, description.layer)
+    portraits = load_portraits(
+        config.data, config.size, backbone, config.cache, config.weights, config.strict
+    )
+    return without_gray(portraits) if config.color_only else portraits
+
+
 def describe(config: EvaluateConfig, model_file: Path, description, constant):
     """What the report is about: an `evaluation_report.Subject`."""
     from koala_face.evaluation_report import Subject
@@ -107,6 +116,7 @@ def describe(config: EvaluateConfig, model_file: Path, description, constant):
         model=report.short_name(model_file),
         data=report.short_name(config.data),
         command=as_command(config, model_file),
+        color_only=config.color_only,
         size=config.size,
         description=description,
         mean_ab=mean_ab,
@@ -121,6 +131,8 @@ def as_command(config: EvaluateConfig, model_file: Path) -> str:
     words.append(f"--data {report.short_name(config.data)} --size {config.size}")
     if config.train_data:
         words.append(f"--train-data {report.short_name(config.train_data)}")
+    if config.color_only:
+        words.append("--color-only")
     words.append(f"--resamples {config.resamples} --seed {config.seed}")
     return " ".join(words)
 

@@ -55,6 +55,7 @@ class Subject(NamedTuple):
     model: str
     data: str
     command: str
+    color_only: bool
     size: int
     description: ModelDescription
     mean_ab: list[float]
@@ -140,8 +141,9 @@ def describe_run(subject: Subject, portraits) -> str:
     description = subject.description
     trained = description.training.get("command")
     layer = report.code(description.layer)
+    colors = " in colour, gray and tinted ones left out," if subject.color_only else ","
     lines = [
-        f"- {len(portraits)} portraits, measured at {subject.size} × {subject.size} pixels "
+        f"- {len(portraits)} portraits{colors} measured at {subject.size} × {subject.size} pixels "
         "in 8-bit RGB, 0–255",
         f"- descriptor {report.code(description.backbone)}, layer {layer}; "
         f"trained at {description.size} × {description.size}"

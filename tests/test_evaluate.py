@@ -74,6 +74,21 @@ def test_a_folder_of_gray_photographs(tmp_path):
     assert "a constant in hindsight" in text
 
 
+def test_gray_and_tinted_portraits_can_be_left_out(tmp_path, astronaut):
+    sepia = np.linspace(0, 1, 80)[:, None, None] * np.array([250.0, 245.0, 235.0])
+    pictures = {"sepia": np.tile(sepia, (1, 80, 1)), "gray": np.full((80, 80, 3), 99)}
+    for name, rgb in {**pictures, "one": astronaut, "two": astronaut[::-1]}.items():
+        Image.fromarray(rgb.astype(np.uint8)).save(tmp_path / f"{name}.png")
+    model = save_untrained(tmp_path / "model.h5")
+    argv = ["--data", tmp_path, "--model", model, "--size", 64, "--cache", tmp_path / "cache"]
+    argv += ["-o", tmp_path / "report", "--color-only"]
+    assert evaluate.main([str(word) for word in argv]) == 0
+    assert [row["path"] for row in read_rows(tmp_path / "report")] == ["one.png", "two.png"]
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "2 portraits in colour, gray and tinted ones left out, measured at 64" in text
+    assert "--color-only" in text
+
+
 def test_impossible_numbers_are_refused(portrait_folder):
     with pytest.raises(KoalaFaceError, match="--resamples"):
         evaluate.main(["--data", str(portrait_folder), "--resamples", "0"])
