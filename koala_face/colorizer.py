@@ -17,8 +17,8 @@ from koala_face.color_profiles import convert_to_srgb
 from koala_face.embeddings import compile_descriptor
 from koala_face.full_size import color_pixels, gray_to_luminance, gray_version
 from koala_face.model_files import load_model
-from koala_face.models import predict_ab
 from koala_face.photographs import as_eight_bit, over_white, resize
+from koala_face.prediction import ONCE, make_prediction
 from koala_face.samples import samples_of_image, scale_to_sixteen_bit, split_alpha
 from koala_face.shipped_models import VARIANTS, ColorizerError, shipped_model
 from koala_face.upsampling import EDGE_AWARE, UPSAMPLINGS, Upsampler
@@ -46,6 +46,7 @@ class Colorizer:
         upsampling: "edge-aware", or "plain" for bicubic interpolation of ab.
         saturation: factor on a* and b*; 0 gives the gray photograph back.
         mirrored: colour each photograph mirrored as well and take the mean.
+        scales: factors on the network's size at which it is asked, for the mean of the answers.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Colorizer:
         upsampling: str = EDGE_AWARE,
         saturation: float = 1.0,
         mirrored: bool = False,
+        scales=ONCE,
     ):
         if upsampling not in UPSAMPLINGS:
             raise ColorizerError(
@@ -68,7 +70,8 @@ class Colorizer:
         self.upsampling = upsampling
         self.saturation = saturation
         self._describe = describe
-        self._predict = _compile_network(model, self.size, mirrored)
+        predict = make_prediction(model, mirrored, scales)
+        self._predict = _compile_network(model, self.size, predict)
 
     @classmethod
     def load(
@@ -106,8 +109,8 @@ class Colorizer:
                 f"{description.koala_face_version} or train anew."
             )
         describe = compile_descriptor(backbone, locate_weights(backbone, weights))
-        mirrored = description.mirrored
-        return cls(network, describe, backbone.input_size, upsampling, saturation, mirrored)
+        settings = (upsampling, saturation, description.mirrored, description.scales)
+        return cls(network, describe, backbone.input_size, *settings)
 
     def __call__(self, image) -> np.ndarray:
         """Colour one photograph.
@@ -198,7 +201,7 @@ def _samples_of_array(array):
     return split_alpha(array) if array.shape[2:] in ((2,), (4,)) else (array, None)
 
 
-def _compile_network(model, size: int, mirrored: bool):
+def _compile_network(model, size: int, predict_ab):
     """A graph of uint8 grays and vectors to ab, left at the size before the last doubling.
 
     The last row of Table III repeats each pixel four times; without the repetition the
@@ -216,7 +219,7 @@ def _compile_network(model, size: int, mirrored: bool):
     )
     def predict(portraits, vectors):
         luminance = tf.gather(luminances, tf.cast(portraits, tf.int32))[..., None]
-        ab = predict_ab(model, color.scale_luminance(luminance), vectors, mirrored)
+        ab = predict_ab(color.scale_luminance(luminance), vectors)
         return color.unscale_ab(ab[:, ::repeats, ::repeats])
 
     return predict

@@ -91,7 +91,9 @@ def _add_flag(parser, field, hint) -> None:
     if kind is bool:
         options["action"] = argparse.BooleanOptionalAction
     elif kind is tuple:
-        options.update(action=_Gather, type=_comma_separated, metavar="A,B")
+        item = typing.get_args(hint)[0]
+        options.update(action=_Gather, type=lambda text: _comma_separated(text, item))
+        options["metavar"] = "A,B" if item is str else "X,Y"
     else:
         options.update(type=kind, choices=field.metadata["choices"])
         if not options["choices"]:
@@ -116,9 +118,14 @@ def _value_type(hint):
     return typing.get_origin(hint) or hint
 
 
-def _comma_separated(text: str) -> tuple[str, ...]:
-    return tuple(part for part in text.split(",") if part)
+def _comma_separated(text: str, item) -> tuple:
+    try:
+        return tuple(item(part) for part in text.split(",") if part)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected {item.__name__} values separated by commas, received {text!r}"
+        ) from error
 
 
 def _as_text(value) -> str:
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

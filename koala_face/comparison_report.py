@@ -92,7 +92,9 @@ def write_comparison(
     size = first.portraits.portraits.shape[1]
     constant, source = find_constant(first, train_data, size, cache)
     networks = {
-        name: evaluation.make_network(trial.model, trial.description.mirrored)
+        name: evaluation.make_network(
+            trial.model, trial.description.mirrored, trial.description.scales
+        )
         for name, trial in trials.items()
     }
     scores = {

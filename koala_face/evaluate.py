@@ -77,7 +77,7 @@ def evaluate(config: EvaluateConfig) -> dict:
         description, portraits, config.train_data, config.size, config.cache
     )
     log.info("Scoring %s on %d portraits, and three baselines", model_file, len(portraits))
-    coloring = evaluation.make_network(network, description.mirrored)
+    coloring = evaluation.make_network(network, description.mirrored, description.scales)
     colorings = {"model": coloring, **baselines.make_baselines(constant[0])}
     scores = {
         name: evaluation.score(portraits, coloring, config.batch_size, name)

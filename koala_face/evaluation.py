@@ -21,6 +21,7 @@ from koala_face.errors import KoalaFaceError
 from koala_face.figures import LEVELS, count_levels
 from koala_face.full_size import gray_version
 from koala_face.photographs import resize
+from koala_face.prediction import ONCE, make_prediction
 
 
 class EvaluationError(KoalaFaceError):
@@ -77,21 +78,21 @@ class Scores(NamedTuple):
         return self.values["colorfulness"] - self.values["colorfulness_difference"]
 
 
-def make_network(model, mirrored: bool = False):
+def make_network(model, mirrored: bool = False, scales=ONCE):
     """The coloring of a network with the inputs and the output of `models.build_colorizer`.
 
     The network sees each portrait at its own size. Where that is not the size at which is
     measured, ab is brought there as `koala_face.colorize` brings it to a photograph's size.
-    `mirrored` is that of the model's description.
+    `mirrored` and `scales` are those of the model's description.
     """
-    colorizer = Colorizer(model, describe=None, input_size=0, mirrored=mirrored)
+    colorizer = Colorizer(model, describe=None, input_size=0, mirrored=mirrored, scales=scales)
+    predict = make_prediction(model, mirrored, scales)
     size = colorizer.size
 
     def color_network(batch: Batch) -> np.ndarray:
         if batch.rgb.shape[1:3] == (size, size):
             luminance = color.scale_luminance(batch.luminance)
-            ab = models.predict_ab(model, luminance, batch.embedding, mirrored)
-            return color.unscale_ab(np.asarray(ab))
+            return color.unscale_ab(np.asarray(predict(luminance, batch.embedding)))
         seen = [NetworkInput(resize(gray_version(rgb), size, size), None) for rgb in batch.rgb]
         predicted = colorizer.predict(seen, batch.embedding)
         inputs = zip(seen, predicted, batch.luminance[..., 0], strict=True)

@@ -27,12 +27,15 @@ from koala_face.errors import KoalaFaceError
 from koala_face.model_check import ModelConfigError, check_config, check_layer_classes, model_ends
 from koala_face.model_config import portable_config
 from koala_face.model_weights import NOTATION, read_weights, write_weights
+from koala_face.prediction import ONCE
 
 keras = tf.keras
 
 ATTRIBUTE_PREFIX = "koala_face_"
 # Attributes that the first files have not, and what holds for those.
-LATER = {"mirrored": False}
+LATER = {"mirrored": False, "scales": ONCE}
+# How a type of `ModelDescription` is read from an attribute; others read themselves.
+READERS = {dict: json.loads, tuple: lambda values: tuple(float(value) for value in values)}
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -47,9 +50,9 @@ class ModelDescription:
     `backbone` and `layer` name the descriptor of which the model was trained to take the
     vector of `embedding_dim`, `preprocessing` what that descriptor does to RGB in 0-255.
     `size` is the height and width of luminance and ab. The network takes
-    L* / `luminance_scale` and gives ab / `ab_scale`. `mirrored` says whether a portrait's
-    colours are the mean of two predictions (`models.predict_ab`). `training` is JSON: the
-    data, the command, the seed, the date, scores.
+    L* / `luminance_scale` and gives ab / `ab_scale`. `mirrored` and `scales` say of which
+    predictions a portrait's colours are the mean (`prediction.make_prediction`). `training` is
+    JSON: the data, the command, the seed, the date, scores.
     """
 
     backbone: str
@@ -60,6 +63,7 @@ class ModelDescription:
     luminance_scale: float = LUMINANCE_SCALE
     ab_scale: float = AB_SCALE
     mirrored: bool = False
+    scales: tuple = ONCE
     training: dict = field(default_factory=dict)
     koala_face_version: str = __version__
 
@@ -148,7 +152,7 @@ def read_description(file) -> ModelDescription:
         try:
             if value is None:
                 raise TypeError("no such attribute")
-            values[row.name] = json.loads(value) if row.type is dict else row.type(value)
+            values[row.name] = READERS.get(row.type, row.type)(value)
         except (TypeError, ValueError) as error:
             raise ModelFileError(
                 f"Expected a model of koala_face, with the attribute {_attribute(row.name)}. "

@@ -85,21 +85,6 @@ def build_colorizer(
     return keras.Model([luminance, embedding], ab, name="koala_face")
 
 
-def predict_ab(model, luminance, embedding, mirrored: bool = False) -> tf.Tensor:
-    """What a colorizer gives for portraits, (B, N, N, 2): a*/128 and b*/128.
-
-    Args:
-        luminance: (B, N, N, 1) float32, L*/100.
-        embedding: (B, embedding_dim) float32.
-        mirrored: take the mean of that and of what it gives for the mirrored portraits. (Not of
-            the paper: it errs less, for the two err differently, and takes twice the time.)
-    """
-    ab = model([luminance, embedding], training=False)
-    if not mirrored:
-        return ab
-    return (ab + model([luminance[:, :, ::-1], embedding], training=False)[:, :, ::-1]) / 2
-
-
 def check_size(size: int) -> None:
     """Refuse a height and width that Tables I and III cannot halve and double three times.
 

@@ -34,6 +34,9 @@ class PublishConfig:
     data: str = setting("data/helen/test", "folder of true portraits, in color")  # II.B
     saturation: float = setting(1.0, "factor on the strength of colours, made part of the network")
     mirrored: bool = setting(False, "colour portraits mirrored as well and take the mean")
+    scales: tuple[float, ...] = setting(
+        (1.0,), "factors on the model's size at which it is asked, for the mean of the answers"
+    )
     cache: str = setting("data/cache", "folder of decoded portraits and embeddings")
     weights: str | None = setting(None, "weights file of the descriptor")
 
@@ -43,17 +46,20 @@ def publish(config: PublishConfig) -> dict:
 
     Raises:
         PublishError: for a saturation that is not above 0.
+        PredictionError: for scales out of range.
         KoalaFaceError: from the parts: no portraits, no such model, no weights.
     """
     if not 0 < config.saturation < float("inf"):
         raise PublishError(f"Expected a saturation above 0. Received: {config.saturation}.")
     find_photographs(config.data)
     from koala_face.model_files import load_model, save_model
+    from koala_face.prediction import check_scales
     from koala_face.report import short_name
     from koala_face.sample_portraits import write_sample_portraits
 
+    check_scales(config.scales)
     model, description = load_model(config.model)
-    description = dataclasses.replace(description, mirrored=config.mirrored)
+    description = dataclasses.replace(description, mirrored=config.mirrored, scales=config.scales)
     if config.saturation != 1.0:
         strengthen(model, config.saturation)
     training = {
@@ -92,7 +98,7 @@ def score(config: PublishConfig, folder, model, description) -> dict:
     colored, gray = (
         evaluation.score(portraits, coloring).values
         for coloring in (
-            evaluation.make_network(model, description.mirrored),
+            evaluation.make_network(model, description.mirrored, description.scales),
             baselines.color_gray,
         )
     )

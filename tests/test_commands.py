@@ -17,15 +17,18 @@ class Config:
     sugar: float | None = setting(None, "grams")
     frosting: bool = setting(False, "add frosting")
     toppings: tuple[str, ...] = setting(("nuts",), "what goes on top")
+    heights: tuple[float, ...] = setting((4.5,), "of the layers, in cm")
 
 
 def test_defaults_stand_once():
-    assert parse_config(Config, []) == Config("wheat", 50, None, False, ("nuts",))
+    assert parse_config(Config, []) == Config("wheat", 50, None, False, ("nuts",), (4.5,))
 
 
 def test_flags_set_the_fields():
-    argv = "--flour rye --batch-size 3 --sugar 1.5 --frosting --toppings a,b".split()
-    assert parse_config(Config, argv) == Config("rye", 3, 1.5, True, ("a", "b"))
+    argv = (
+        "--flour rye --batch-size 3 --sugar 1.5 --frosting --toppings a,b --heights 3,0.5".split()
+    )
+    assert parse_config(Config, argv) == Config("rye", 3, 1.5, True, ("a", "b"), (3.0, 0.5))
 
 
 def test_a_repeated_list_grows():
@@ -56,7 +59,9 @@ def test_help_names_defaults(capsys):
     assert "cakes at once (default: 50)" in text
 
 
-@pytest.mark.parametrize("argv", [["--flour", "sand"], ["--batch-size", "x"], ["--nothing"]])
+@pytest.mark.parametrize(
+    "argv", [["--flour", "sand"], ["--batch-size", "x"], ["--heights", "1,x"], ["--nothing"]]
+)
 def test_wrong_flags_end_with_status_2(argv):
     with pytest.raises(SystemExit) as end:
         parse_config(Config, argv)

@@ -80,6 +80,7 @@ def test_h5py_alone_reads_what_a_model_needs(whole_file):
     assert attributes["koala_face_luminance_scale"] == 100.0
     assert attributes["koala_face_ab_scale"] == 128.0
     assert not attributes["koala_face_mirrored"]
+    assert attributes["koala_face_scales"].tolist() == [1.0]
     assert json.loads(attributes["koala_face_training"])["scores"] == {"mse": 368.57}
     assert attributes["koala_face_version"] == koala_face.__version__
 
@@ -234,10 +235,19 @@ def test_a_description_of_another_size(model_file):
         load_model(model_file)
 
 
-def test_a_file_from_before_mirroring_is_not_mirrored(model_file):
+@pytest.mark.parametrize("name", ["mirrored", "scales"])
+def test_a_file_from_before_the_mean_of_predictions_is_asked_once(model_file, name):
     with h5py.File(model_file, "r+") as file:
-        del file.attrs["koala_face_mirrored"]
+        del file.attrs[f"koala_face_{name}"]
     assert load_model(model_file)[1] == DESCRIPTION
+
+
+@pytest.mark.parametrize("scales", [1.0, "three", ["a", "b"]])
+def test_scales_that_are_no_list_of_numbers(model_file, scales):
+    with h5py.File(model_file, "r+") as file:
+        file.attrs["koala_face_scales"] = scales
+    with pytest.raises(ModelFileError, match="koala_face_scales"):
+        load_model(model_file)
 
 
 KERNEL = "model_weights/encoder_conv1/encoder_conv1/kernel:0"

@@ -55,14 +55,20 @@ def test_saturation_goes_into_the_last_convolution(model_file, portrait_folder, 
     assert description.training["saturation"] == 1.5
 
 
-def test_mirrored_the_scores_are_those_of_the_mean(model_file, portrait_folder, tmp_path):
+def test_the_scores_are_those_of_the_mean_of_predictions(model_file, portrait_folder, tmp_path):
     """And the file says so, for whoever colours with it."""
-    (tmp_path / "plain").mkdir()
-    _, plain = run(model_file, portrait_folder, tmp_path / "plain")
-    _, mirrored = run(model_file, portrait_folder, tmp_path, "--mirrored")
-    assert (plain.mirrored, mirrored.mirrored) == (False, True)
-    scores = [one.training["validation_scores"]["mse"] for one in (plain, mirrored)]
-    assert scores[0] != scores[1]
+    scores = []
+    for flags, asked in {
+        (): (False, (1.0,)),
+        ("--mirrored",): (True, (1.0,)),
+        ("--scales", "0.5,1"): (False, (0.5, 1.0)),
+    }.items():
+        folder = tmp_path / str(len(scores))
+        folder.mkdir()
+        _, description = run(model_file, portrait_folder, folder, *flags)
+        assert (description.mirrored, description.scales) == asked
+        scores.append(description.training["validation_scores"]["mse"])
+    assert len(set(scores)) == 3
 
 
 def test_what_cannot_be_published_is_refused(model_file, portrait_folder, tmp_path):
@@ -71,4 +77,6 @@ def test_what_cannot_be_published_is_refused(model_file, portrait_folder, tmp_pa
         publish.main([*argv, "--data", "missing"])
     with pytest.raises(publish.PublishError, match="saturation above 0"):
         publish.main([*argv, "--data", str(portrait_folder), "--saturation", "0"])
+    with pytest.raises(KoalaFaceError, match="1 to 5 scales"):
+        publish.main([*argv, "--data", str(portrait_folder), "--scales", "0.1"])
     assert not (tmp_path / "out.h5").exists()
