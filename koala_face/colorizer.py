@@ -70,8 +70,8 @@ class Colorizer:
         self.upsampling = upsampling
         self.saturation = saturation
         self._describe = describe
-        predict = make_prediction(model, mirrored, scales)
-        self._predict = _compile_network(model, self.size, predict)
+        self.predict_ab = make_prediction(model, mirrored, scales)
+        self._predict = _compile_network(model, self.size, self.predict_ab)
 
     @classmethod
     def load(

@@ -21,7 +21,7 @@ from koala_face.errors import KoalaFaceError
 from koala_face.figures import LEVELS, count_levels
 from koala_face.full_size import gray_version
 from koala_face.photographs import resize
-from koala_face.prediction import ONCE, make_prediction
+from koala_face.prediction import ONCE
 
 
 class EvaluationError(KoalaFaceError):
@@ -86,13 +86,12 @@ def make_network(model, mirrored: bool = False, scales=ONCE):
     `mirrored` and `scales` are those of the model's description.
     """
     colorizer = Colorizer(model, describe=None, input_size=0, mirrored=mirrored, scales=scales)
-    predict = make_prediction(model, mirrored, scales)
     size = colorizer.size
 
     def color_network(batch: Batch) -> np.ndarray:
         if batch.rgb.shape[1:3] == (size, size):
             luminance = color.scale_luminance(batch.luminance)
-            return color.unscale_ab(np.asarray(predict(luminance, batch.embedding)))
+            return color.unscale_ab(np.asarray(colorizer.predict_ab(luminance, batch.embedding)))
         seen = [NetworkInput(resize(gray_version(rgb), size, size), None) for rgb in batch.rgb]
         predicted = colorizer.predict(seen, batch.embedding)
         inputs = zip(seen, predicted, batch.luminance[..., 0], strict=True)
