@@ -36,7 +36,8 @@ def make_prediction(model: keras.Model, mirrored: bool = False, scales=ONCE):
         (B, embedding_dim) float32, to the mean of ab, (B, N, N, 2) float32: a*/128, b*/128.
 
     Raises:
-        PredictionError: see there.
+        PredictionError: for scales out of range; at another scale than 1, for a network that
+            is not that of Tables I to III.
     """
     check_scales(scales)
     networks = [at_scale(model, scale) for scale in scales]
