@@ -91,7 +91,7 @@ class Colorizer:
         Raises:
             ColorizerError: no model ships with this copy, or the model's descriptor is
                 another one than this version's.
-            ModelFileError, BackboneError, WeightsError: from the parts.
+            ModelFileError, BackboneError, WeightsError, PredictionError: from the parts.
         """
         path = Path(model) if model is not None else shipped_model(variant)
         network, description = load_model(path)
