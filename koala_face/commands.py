@@ -93,7 +93,7 @@ def _add_flag(parser, field, hint) -> None:
     elif kind is tuple:
         item = typing.get_args(hint)[0]
         options.update(action=_Gather, type=lambda text: _comma_separated(text, item))
-        options["metavar"] = "A,B" if item is str else "X,Y"
+        options["metavar"] = {int: "N,M", float: "X,Y"}.get(item, "A,B")
     else:
         options.update(type=kind, choices=field.metadata["choices"])
         if not options["choices"]:
