@@ -35,7 +35,7 @@ setup(
     license="MIT",
     license_files=["LICENSE", "requirements.txt"],  # the sdist needs requirements.txt too
     packages=find_packages(include=["koala_face", "koala_face.*"]),
-    package_data={"koala_face": ["pretrained/*.h5"]},
+    package_data={"koala_face": ["py.typed", "*.pyi", "*/*.pyi", "model_files/pretrained/*.h5"]},
     python_requires=">=3.10,<3.13",
     install_requires=install_requires,
     extras_require=extras_require,

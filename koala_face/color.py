@@ -4,7 +4,8 @@ sRGB (IEC 61966-2-1) to CIELAB (CIE 15) and back, under illuminant D65 and the
 2 degree observer. Every function takes tensors or arrays of any leading shape,
 and works alike eagerly, in a `tf.function` and inside `tf.data`.
 
-The conversions are `tf.function`s within: eager ops would take twice the time.
+The conversions are `tf.function`s within: eager ops would take twice the time. The curves of
+both standards, powers with a line near zero, stand below them.
 
 The network never sees L, a, b in their own units: `scale_luminance`,
 `scale_ab` and their inverses are the one place that knows how they are scaled.
@@ -13,14 +14,17 @@ The network never sees L, a, b in their own units: `scale_luminance`,
 import numpy as np
 import tensorflow as tf
 
-from koala_face.curves import (
-    LAB_OFFSET,
-    as_srgb,
-    decode_srgb,
-    encode_srgb,
-    inverse_lab_curve,
-    lab_curve,
-)
+# CIE 15: f(t) is the cube root above (6/29)^3 and a line below, to scikit-image's digits.
+LAB_THRESHOLD = 0.008856
+LAB_SLOPE = 7.787
+LAB_OFFSET = 16.0 / 116.0
+LAB_THRESHOLD_ROOT = LAB_THRESHOLD ** (1.0 / 3.0)
+# IEC 61966-2-1: ((encoded + 0.055) / 1.055) ^ 2.4 above 0.04045, encoded / 12.92 below.
+SRGB_OFFSET = 0.055
+SRGB_EXPONENT = 2.4
+SRGB_SLOPE = 12.92
+ENCODED_THRESHOLD = 0.04045
+LINEAR_THRESHOLD = 0.0031308
 
 # L* runs from 0 (black) to 100 (diffuse white); CIE 15.
 LUMINANCE_SCALE = 100.0
@@ -152,6 +156,64 @@ def scale_ab(ab) -> tf.Tensor:
 def unscale_ab(scaled) -> tf.Tensor:
     """The network's -1 to 1 to a*, b*."""
     return scaled * AB_SCALE
+
+
+def decode_srgb(rgb) -> tuple[tf.Tensor, float]:
+    """Gamma-encoded sRGB, uint8 in 0-255 or float in 0-1, to linear light (IEC 61966-2-1).
+
+    Returns the light, float32 in 0 to `unit`, and `unit`: whoever multiplies by a matrix
+    next divides the matrix by it, instead of every pixel.
+    """
+    rgb = as_srgb(rgb)
+    white = 255.0 if rgb.dtype == tf.uint8 else 1.0
+    unit = (white * (1.0 + SRGB_OFFSET)) ** SRGB_EXPONENT
+    light = _power_above_line(
+        tf.cast(rgb, tf.float32) + white * SRGB_OFFSET,
+        threshold=white * (ENCODED_THRESHOLD + SRGB_OFFSET),
+        exponent=SRGB_EXPONENT,
+        slope=unit / (white * SRGB_SLOPE),
+    )
+    return light, unit
+
+
+def encode_srgb(linear) -> tf.Tensor:
+    """Linear light to gamma-encoded sRGB, 0-1 and clipped to it (IEC 61966-2-1)."""
+    gain = 1.0 + SRGB_OFFSET
+    curve = _power_above_line(linear, LINEAR_THRESHOLD, 1.0 / SRGB_EXPONENT, SRGB_SLOPE / gain)
+    return tf.clip_by_value(gain * curve - SRGB_OFFSET, 0.0, 1.0)
+
+
+def lab_curve(relative) -> tf.Tensor:
+    """X/Xn, Y/Yn or Z/Zn to CIELAB's f of it, less `LAB_OFFSET`: 0 for black."""
+    return _power_above_line(relative, LAB_THRESHOLD, 1.0 / 3.0, LAB_SLOPE, LAB_OFFSET)
+
+
+def inverse_lab_curve(f) -> tf.Tensor:
+    """CIELAB's f to X/Xn, Y/Yn or Z/Zn."""
+    root = tf.maximum(f, LAB_THRESHOLD_ROOT)
+    line = (tf.minimum(f, LAB_THRESHOLD_ROOT) - LAB_THRESHOLD_ROOT) / LAB_SLOPE
+    return root * root * root + line
+
+
+def as_srgb(rgb) -> tf.Tensor:
+    """sRGB as a tensor, uint8 in 0-255 or float in 0-1; TypeError for other integers."""
+    rgb = tf.convert_to_tensor(rgb)
+    if rgb.dtype != tf.uint8 and not rgb.dtype.is_floating:
+        raise TypeError(
+            f"Expected sRGB as uint8 in 0-255 or as float in 0-1. Received: {rgb.dtype.name}. "
+            "Divide by the largest value of your format first."
+        )
+    return rgb
+
+
+def _power_above_line(t, threshold: float, exponent: float, slope: float, less: float = 0.0):
+    """`t ** exponent` above `threshold`, the line of `slope` that meets it below; minus `less`.
+
+    A difference, whose second part is `less` above the threshold, because `tf.where` costs
+    more than all of it; and exp and log, because `tf.pow` is not vectorised.
+    """
+    above = tf.maximum(t, threshold)
+    return tf.exp(tf.math.log(above) * exponent) - ((above - t) * slope + less)
 
 
 @_graph

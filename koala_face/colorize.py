@@ -8,11 +8,11 @@ from pathlib import Path
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from koala_face.commands import parse_config, run, setting
-from koala_face.encoding import OUTPUT_FORMATS
-from koala_face.output_paths import Job, check_writable, plan_jobs
-from koala_face.shipped_models import VARIANTS, ColorizerError, shipped_model
-from koala_face.upsampling import EDGE_AWARE, UPSAMPLINGS
+from koala_face.colorizer.jobs import Job, check_writable, plan_jobs
+from koala_face.colorizer.upsampling import EDGE_AWARE, UPSAMPLINGS
+from koala_face.foundation.commands import parse_config, run, setting
+from koala_face.model_files.shipped import VARIANTS, ColorizerError, shipped_model
+from koala_face.photographs.encoding import OUTPUT_FORMATS
 
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
 log = logging.getLogger("koala_face.colorize")
@@ -72,8 +72,8 @@ def colorize(config: ColorizeConfig) -> list[str]:
 def colorize_jobs(jobs: list[Job], model: str | Path, config: ColorizeConfig) -> list[str]:
     """Load the model and colour; progress goes to the terminal."""
     check_writable(jobs[0].target.parent)
-    from koala_face.colorizer import Colorizer
-    from koala_face.file_pipeline import colorize_files
+    from koala_face.colorizer.colorizer import Colorizer
+    from koala_face.colorizer.files import colorize_files
 
     colorizer = Colorizer.load(
         model,
@@ -100,7 +100,7 @@ def on_one_line(text: str) -> str:
 
 
 def main(argv=None) -> int:
-    config = parse_config(ColorizeConfig, argv, prog="python -m koala_face.colorize")
+    config = parse_config(ColorizeConfig, argv, "colorize")
     return 1 if colorize(config) else 0
 
 

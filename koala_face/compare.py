@@ -9,12 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from koala_face import report
 from koala_face.backbones import BACKBONE_NAMES, WeightsError, find_backbone, locate_weights
-from koala_face.commands import INTERRUPTED, flag_name, parse_config, run, setting
-from koala_face.errors import KoalaFaceError
-from koala_face.photographs import find_photographs
-from koala_face.run_folder import RunFolder
+from koala_face.figures import report
+from koala_face.foundation.commands import INTERRUPTED, flag_name, parse_config, run, setting
+from koala_face.foundation.errors import KoalaFaceError
+from koala_face.photographs.reading import find_photographs
+from koala_face.training.run_folder import RunFolder
 
 log = logging.getLogger("koala_face.compare")
 
@@ -168,7 +168,7 @@ def compare(config: CompareConfig) -> dict:
     """Train, score and write the report.
 
     Returns:
-        For each model and baseline its `evaluation.estimate`.
+        For each model and baseline its `scoring.estimate`.
 
     Raises:
         KoalaFaceError: whatever the user can mend.
@@ -181,7 +181,7 @@ def compare(config: CompareConfig) -> dict:
     folder = report.make_folder(config.output)
     for name in usable:
         train(config, name)
-    from koala_face import comparison_report
+    from koala_face.evaluation import comparison_report
 
     trials = comparison_report.load_trials(
         models, config.validation, config.measure_size, config.cache, config.weights
@@ -200,7 +200,7 @@ def compare(config: CompareConfig) -> dict:
 
 
 def main(argv=None) -> int:
-    compare(parse_config(CompareConfig, argv, prog="python -m koala_face.compare"))
+    compare(parse_config(CompareConfig, argv, "compare"))
     return 0
 
 

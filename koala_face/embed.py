@@ -5,8 +5,8 @@ import logging
 from pathlib import Path
 
 from koala_face.backbones import BACKBONE_NAMES, Backbone, find_backbone, locate_weights
-from koala_face.commands import parse_config, run, setting
-from koala_face.photographs import find_photographs
+from koala_face.foundation.commands import parse_config, run, setting
+from koala_face.photographs.reading import find_photographs
 
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
 log = logging.getLogger("koala_face.embed")
@@ -38,23 +38,23 @@ def embed(config: EmbedConfig) -> Path | None:
     if backbone.weights is None:
         log.info("The descriptor none gives zeros: nothing to compute, no file to write.")
         return None
-    from koala_face.data import embedding_file
-    from koala_face.embeddings import embed_folder
+    from koala_face.data.embeddings import embed_folder
+    from koala_face.data.portraits import embedding_file
 
     file = Path(config.output or embedding_file(config.cache, config.data, backbone))
     embedded = embed_folder(
         config.data, backbone, file, config.weights, config.batch_size, config.strict
     )
-    log.info("%d vectors of %s are in %s", len(embedded.paths), describe(backbone), file)
+    log.info("%d vectors of %s are in %s", len(embedded.paths), name_in_full(backbone), file)
     return file
 
 
-def describe(backbone: Backbone) -> str:
+def name_in_full(backbone: Backbone) -> str:
     return f"{backbone.name} ({backbone.layer}, {backbone.embedding_dim} values)"
 
 
 def main(argv=None) -> None:
-    embed(parse_config(EmbedConfig, argv, prog="python -m koala_face.embed"))
+    embed(parse_config(EmbedConfig, argv, "embed"))
 
 
 if __name__ == "__main__":

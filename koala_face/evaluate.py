@@ -4,10 +4,10 @@ import dataclasses
 import logging
 from pathlib import Path
 
-from koala_face import report
-from koala_face.commands import flag_name, parse_config, run, setting
-from koala_face.errors import KoalaFaceError
-from koala_face.photographs import find_photographs
+from koala_face.figures import report
+from koala_face.foundation.commands import flag_name, parse_config, run, setting
+from koala_face.foundation.errors import KoalaFaceError
+from koala_face.photographs.reading import find_photographs
 
 log = logging.getLogger("koala_face.evaluate")
 
@@ -58,18 +58,18 @@ def evaluate(config: EvaluateConfig) -> dict:
     """Score the model and the baselines, and write the report.
 
     Returns:
-        For each coloring (model, gray, constant, ceiling) its `evaluation.estimate`.
+        For each coloring (model, gray, constant, block_mean) its `scoring.estimate`.
 
     Raises:
         KoalaFaceError: whatever the user can mend.
     """
     check_inputs(config)
     folder = report.make_folder(config.output)
-    from koala_face import baselines, evaluation, evaluation_report
-    from koala_face.colorizer import shipped_model
-    from koala_face.model_files import load_model
+    from koala_face.colorizer.colorizer import shipped_model
+    from koala_face.evaluation import baselines, evaluation_report, scoring
+    from koala_face.model_files.files import load_model
 
-    evaluation.check_size(config.size)
+    scoring.check_size(config.size)
     model_file = Path(config.model or shipped_model(config.variant))
     network, description = load_model(model_file)
     portraits = load_truth(config, description)
@@ -77,15 +77,15 @@ def evaluate(config: EvaluateConfig) -> dict:
         description, portraits, config.train_data, config.size, config.cache
     )
     log.info("Scoring %s on %d portraits, and three baselines", model_file, len(portraits))
-    coloring = evaluation.make_network(network, description.mirrored, description.scales)
+    coloring = scoring.make_network(network, description)
     colorings = {"model": coloring, **baselines.make_baselines(constant[0])}
     scores = {
-        name: evaluation.score(portraits, coloring, config.batch_size, name)
+        name: scoring.score(portraits, coloring, config.batch_size, name)
         for name, coloring in colorings.items()
     }
-    results = evaluation.estimate_all(scores, config.resamples, config.seed)
-    evaluation.write_scores(folder / "portraits.csv", scores)
-    subject = describe(config, model_file, description, constant)
+    results = scoring.estimate_all(scores, config.resamples, config.seed)
+    scoring.write_scores(folder / "portraits.csv", scores)
+    subject = describe_subject(config, model_file, description, constant)
     chosen = evaluation_report.draw_figures(folder, portraits, coloring, scores["model"])
     history = evaluation_report.draw_training(folder, model_file)
     text = evaluation_report.compose(subject, portraits, results, chosen, history)
@@ -97,8 +97,8 @@ def evaluate(config: EvaluateConfig) -> dict:
 def load_truth(config: EvaluateConfig, description):
     """The true portraits, and the vectors that the model's descriptor gives them."""
     from koala_face.backbones import find_backbone
-    from koala_face.data import load_portraits
-    from koala_face.selection import without_gray
+    from koala_face.data.portraits import load_portraits
+    from koala_face.data.selection import without_gray
 
     backbone = find_backbone(description.backbone, description.layer)
     portraits = load_portraits(
@@ -107,9 +107,9 @@ def load_truth(config: EvaluateConfig, description):
     return without_gray(portraits) if config.color_only else portraits
 
 
-def describe(config: EvaluateConfig, model_file: Path, description, constant):
+def describe_subject(config: EvaluateConfig, model_file: Path, description, constant):
     """What the report is about: an `evaluation_report.Subject`."""
-    from koala_face.evaluation_report import Subject
+    from koala_face.evaluation.evaluation_report import Subject
 
     mean_ab, source = constant
     return Subject(
@@ -138,7 +138,7 @@ def as_command(config: EvaluateConfig, model_file: Path) -> str:
 
 
 def main(argv=None) -> int:
-    evaluate(parse_config(EvaluateConfig, argv, prog="python -m koala_face.evaluate"))
+    evaluate(parse_config(EvaluateConfig, argv, "evaluate"))
     return 0
 
 

@@ -9,8 +9,8 @@ import importlib
 import logging
 from pathlib import Path
 
-from koala_face.commands import parse_config, run, setting
-from koala_face.errors import KoalaFaceError
+from koala_face.foundation.commands import parse_config, run, setting
+from koala_face.foundation.errors import KoalaFaceError
 
 FORMATS = ("h5", "savedmodel", "tflite", "onnx")
 ENDINGS = {"h5": ".h5", "savedmodel": "_savedmodel", "tflite": ".tflite", "onnx": ".onnx"}
@@ -66,7 +66,7 @@ def export(model_path, output, formats=FORMATS[:3], weights=None) -> list[Path]:
     for name in dict.fromkeys(formats):
         path = output / f"{Path(model_path).stem}-gray{ENDINGS[name]}"
         if name == "h5":
-            from koala_face.model_files import save_model
+            from koala_face.model_files.files import save_model
 
             save_model(network, path, description)
         else:
@@ -79,8 +79,8 @@ def export(model_path, output, formats=FORMATS[:3], weights=None) -> list[Path]:
 def load_gray_network(model_path, weights=None):
     """A model file and its descriptor as one network; and the model's description."""
     from koala_face.backbones import build_descriptor, find_backbone, locate_weights
-    from koala_face.gray_network import build_gray_network
-    from koala_face.model_files import load_model
+    from koala_face.colorizer.gray_network import build_gray_network
+    from koala_face.model_files.files import load_model
 
     colorizer, description = load_model(model_path)
     backbone = find_backbone(description.backbone, description.layer)
@@ -93,7 +93,7 @@ def _convert(name: str, network, path: Path) -> None:
     """Write another format than .h5; whatever a converter raises becomes an ExportError."""
     import tensorflow as tf
 
-    from koala_face.versions import keras_version
+    from koala_face.foundation.versions import keras_version
 
     writers = {"savedmodel": save_savedmodel, "tflite": save_tflite, "onnx": save_onnx}
     try:
@@ -167,7 +167,7 @@ def _import(name: str):
 
 def main(argv=None) -> int:
     """Run the command."""
-    config = parse_config(ExportConfig, argv, prog="python -m koala_face.export")
+    config = parse_config(ExportConfig, argv, "export")
     if len(config.model) != 1:
         raise ExportError(f"Expected one model file. Received: {', '.join(config.model)}.")
     export(config.model[0], config.output, config.formats, config.weights)

@@ -1,6 +1,7 @@
 """`python -m koala_face.publish`: make a model file that ships, with its scores in it.
 
-The models in `koala_face/pretrained` were written by this command, out of training runs.
+The models in `koala_face/model_files/pretrained` were written by this command, out of training
+runs.
 """
 
 import dataclasses
@@ -8,9 +9,9 @@ import logging
 import tempfile
 from pathlib import Path
 
-from koala_face.commands import parse_config, run, setting
-from koala_face.errors import KoalaFaceError
-from koala_face.photographs import find_photographs
+from koala_face.foundation.commands import parse_config, run, setting
+from koala_face.foundation.errors import KoalaFaceError
+from koala_face.photographs.reading import find_photographs
 
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
 log = logging.getLogger("koala_face.publish")
@@ -52,10 +53,10 @@ def publish(config: PublishConfig) -> dict:
     if not 0 < config.saturation < float("inf"):
         raise PublishError(f"Expected a saturation above 0. Received: {config.saturation}.")
     find_photographs(config.data)
-    from koala_face.model_files import load_model, save_model
-    from koala_face.prediction import check_scales
-    from koala_face.report import short_name
-    from koala_face.sample_portraits import write_sample_portraits
+    from koala_face.colorizer.prediction import check_scales
+    from koala_face.figures.report import short_name
+    from koala_face.model_files.files import load_model, save_model
+    from koala_face.photographs.sample_portraits import write_sample_portraits
 
     check_scales(config.scales)
     model, description = load_model(config.model)
@@ -89,16 +90,16 @@ def strengthen(model, factor: float) -> None:
 
 def score(config: PublishConfig, folder, model, description) -> dict:
     """The mean MSE, MAE, M and ΔM of a model on a folder at 256x256, and its shares of gray's."""
-    from koala_face import baselines, evaluation
     from koala_face.backbones import find_backbone
-    from koala_face.data import load_portraits
+    from koala_face.data.portraits import load_portraits
+    from koala_face.evaluation import baselines, scoring
 
     backbone = find_backbone(description.backbone, description.layer)
     portraits = load_portraits(folder, MEASURED_SIZE, backbone, config.cache, config.weights)
     colored, gray = (
-        evaluation.score(portraits, coloring).values
+        scoring.score(portraits, coloring).values
         for coloring in (
-            evaluation.make_network(model, description.mirrored, description.scales),
+            scoring.make_network(model, description),
             baselines.color_gray,
         )
     )
@@ -109,7 +110,7 @@ def score(config: PublishConfig, folder, model, description) -> dict:
 
 
 def main(argv=None) -> int:
-    publish(parse_config(PublishConfig, argv, prog="python -m koala_face.publish"))
+    publish(parse_config(PublishConfig, argv, "publish"))
     return 0
 
 

@@ -6,14 +6,13 @@ import shlex
 from datetime import date
 from pathlib import Path
 
-from koala_face import quick
-from koala_face.allocator import keep_freed_memory
 from koala_face.backbones import find_backbone, locate_weights
-from koala_face.commands import flag_name, parse_config, run, setting
-from koala_face.errors import KoalaFaceError
-from koala_face.photographs import find_photographs
-from koala_face.recipe import Recipe
-from koala_face.run_folder import RunFolder
+from koala_face.foundation.commands import flag_name, parse_config, run, setting
+from koala_face.foundation.errors import KoalaFaceError
+from koala_face.photographs.reading import find_photographs
+from koala_face.training.allocator import keep_freed_memory
+from koala_face.training.recipe import Recipe
+from koala_face.training.run_folder import RunFolder
 
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
 log = logging.getLogger("koala_face.train")
@@ -56,6 +55,43 @@ class TrainConfig(Recipe):
     mixed_precision: bool = setting(False, "bfloat16 arithmetic, where the card has it")
     device: str | None = setting(None, "TensorFlow device, such as cpu or gpu:1 (default: best)")
     tensorboard: bool = setting(False, "write a TensorBoard log into the run folder")
+
+
+def quick_config(config):
+    """The train command's config for a try-out of about two minutes on two CPU cores.
+
+    Args:
+        config: a `TrainConfig`; what is not named here stays as it is.
+    """
+    from koala_face.photographs.sample_portraits import write_sample_portraits
+
+    output = Path(config.output or "runs/quick")
+    portraits = output / "portraits"
+    write_sample_portraits(portraits)
+    return dataclasses.replace(
+        config,
+        data=str(portraits),
+        validation=str(portraits),
+        backbone="facenet",
+        size=128,
+        batch_size=2,
+        steps_per_epoch=25,
+        epochs=10,
+        output=str(output),
+        cache=str(output / "cache"),
+    )
+
+
+def colorize_samples(config) -> Path:
+    """Colour the two portraits with the model just trained; gray, coloured, true in a picture."""
+    from koala_face.colorizer.colorizer import Colorizer
+    from koala_face.figures.paper import draw_colorizations
+    from koala_face.photographs.sample_portraits import astronaut, grace_hopper
+
+    run = RunFolder(config.output)
+    colorizer = Colorizer.load(run.model_file)
+    portraits = [astronaut(), grace_hopper()]
+    return draw_colorizations(portraits, colorizer.colorize_many(portraits), run.path / "quick.png")
 
 
 def check_inputs(config: TrainConfig) -> None:
@@ -123,18 +159,18 @@ def train_and_evaluate(config: TrainConfig, after_epoch=None) -> list[dict]:
     folder.start(run_settings(config), config.resume, may_differ=INCIDENTAL)
     import tensorflow as tf
 
-    from koala_face import training
+    from koala_face.training import loop
 
     backbone = find_backbone(config.backbone, config.layer)
     with tf.device(config.device):
         train, validation = load_both(config, backbone)
         tf.keras.utils.set_random_seed(config.seed)
-        session = training.Training(
+        session = loop.Training(
             train,
             validation,
             folder,
             recipe(config),
-            describe(config, backbone, train),
+            describe_model(config, backbone, train),
             precision="mixed_bfloat16" if has_bfloat16(config) else "float32",
             tensorboard=config.tensorboard,
         )
@@ -147,8 +183,8 @@ def train_and_evaluate(config: TrainConfig, after_epoch=None) -> list[dict]:
 
 def load_both(config: TrainConfig, backbone):
     """The training and the validation portraits, decoded and embedded."""
-    from koala_face import selection
-    from koala_face.data import load_portraits
+    from koala_face.data import selection
+    from koala_face.data.portraits import load_portraits
 
     def load(folder):
         return load_portraits(
@@ -188,10 +224,10 @@ def has_bfloat16(config: TrainConfig) -> bool:
     return False
 
 
-def describe(config: TrainConfig, backbone, train):
+def describe_model(config: TrainConfig, backbone, train):
     """What the model file says of itself."""
-    from koala_face.data import mean_ab
-    from koala_face.model_files import ModelDescription
+    from koala_face.data.color_statistics import mean_ab
+    from koala_face.model_files.files import ModelDescription
 
     return ModelDescription(
         backbone=backbone.name,
@@ -227,14 +263,14 @@ def announce(config: TrainConfig, train, validation, folder: RunFolder, step: in
 
 
 def main(argv=None) -> int:
-    config = parse_config(TrainConfig, argv, prog="python -m koala_face.train")
+    config = parse_config(TrainConfig, argv, "train")
     if config.quick:
-        config = quick.quick_config(config)
+        config = quick_config(config)
     check_inputs(config)
     keep_freed_memory()
     train_and_evaluate(config)
     if config.quick:
-        log.info("Look at %s", quick.colorize_portraits(config))
+        log.info("Look at %s", colorize_samples(config))
     return 0
 
 

@@ -13,7 +13,7 @@ from koala_face.backbones.weight_files import (
     installed_path,
     locate_file,
 )
-from koala_face.commands import parse_config, run, setting
+from koala_face.foundation.commands import parse_config, run, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +34,13 @@ class WeightsConfig:
 
 def main(argv=None) -> int:
     """Do what the flags say; 1 if a file is broken."""
-    config = parse_config(WeightsConfig, argv, "python -m koala_face.weights")
+    config = parse_config(WeightsConfig, argv, "weights")
     files = choose_files(config.download, config.address)
     for file in files:
         print(f"{file.backbone}: {fetch_file(file, config.address)}")
     if files:
         return 0
-    states = [describe(file, config.verify) for file in WEIGHTS_FILES]
+    states = [check_file(file, config.verify) for file in WEIGHTS_FILES]
     for file, (state, text) in zip(WEIGHTS_FILES, states, strict=True):
         print(f"{file.backbone:<20} {state:<9} {text}")
     return int(any(state == "broken" for state, _ in states))
@@ -79,7 +79,7 @@ def fetch_file(file: WeightsFile, address: str | None) -> Path:
     return download(file, address=address)
 
 
-def describe(file: WeightsFile, thoroughly: bool) -> tuple[str, str]:
+def check_file(file: WeightsFile, thoroughly: bool) -> tuple[str, str]:
     """Whether a file is missing, found, verified or broken; and where, or what to do."""
     try:
         path = locate_file(file)

@@ -17,7 +17,7 @@ with warnings.catch_warnings():
 import pytest
 from PIL import Image
 
-from koala_face import sample_portraits
+from koala_face.photographs import sample_portraits
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,13 +9,13 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from constant_model import save_constant_model
 from PIL import Image
 from skimage.color import rgb2lab
+from support.constant_model import save_constant_model
 
 from koala_face.colorize import main, on_one_line
-from koala_face.decoding import PhotographError, read_photograph
-from koala_face.shipped_models import ColorizerError
+from koala_face.model_files.shipped import ColorizerError
+from koala_face.photographs.decoding import PhotographError, read_photograph
 
 
 @pytest.fixture(scope="module")

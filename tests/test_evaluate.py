@@ -5,11 +5,11 @@ import csv
 import numpy as np
 import pytest
 from PIL import Image
-from untrained_models import save_untrained
+from support.untrained_models import save_untrained
 
 from koala_face import evaluate
-from koala_face.errors import KoalaFaceError
-from koala_face.run_folder import RunFolder
+from koala_face.foundation.errors import KoalaFaceError
+from koala_face.training.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,10 @@ def test_a_row_per_portrait_and_columns_for_all_baselines(report):
     rows = read_rows(report)
     assert [row["path"] for row in rows] == ["grace_hopper.jpg", "nasa/astronaut.png"]
     for row in rows:
-        ceiling, *others = (float(row[f"{name}_mse"]) for name in ("ceiling", "constant", "gray"))
-        assert 0 < ceiling < min(others)
+        block_mean, *others = (
+            float(row[f"{name}_mse"]) for name in ("block_mean", "constant", "gray")
+        )
+        assert 0 < block_mean < min(others)
         assert float(row["gray_colorfulness"]) == 0
         difference = float(row["model_colorfulness"]) - float(row["true_colorfulness"])
         assert float(row["model_colorfulness_difference"]) == pytest.approx(difference, abs=1e-3)
@@ -52,7 +54,7 @@ def test_the_report_holds_the_means_and_its_sources(report):
     assert "constant: a = 5.0, b = 9.0" in text
     assert "of helen/train, as the model's file says" in text
     assert "the paper's VGGFace, its 799 images" in text
-    assert "ceiling: true ab at 32 × 32" in text
+    assert "block mean: true ab at 32 × 32" in text
     assert "2 portraits, measured at 64 × 64" in text
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from sample_models import fill, predict
 from skimage import color as skimage_color
+from support.sample_models import fill, predict
 
 from koala_face import export
 from koala_face.backbones import build_descriptor, find_backbone, locate_weights
-from koala_face.gray_network import luminance_knots, resize_matrix
-from koala_face.model_files import ModelDescription, load_model, save_model
+from koala_face.colorizer.gray_network import luminance_knots, resize_matrix
+from koala_face.model_files.files import ModelDescription, load_model, save_model
 from koala_face.models import build_colorizer
 
 keras = tf.keras

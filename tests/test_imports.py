@@ -1,4 +1,4 @@
-"""Imports go one way (house style): colour, models and metrics below, commands on top."""
+"""Imports go one way: every room of the package names what it may import, and nothing else."""
 
 import ast
 import re
@@ -9,41 +9,50 @@ from pathlib import Path
 import pytest
 
 import koala_face
+from koala_face.__main__ import COMMANDS
 
 PACKAGE = Path(koala_face.__file__).parent
-COMMANDS = {
-    "benchmark",
-    "colorize",
-    "compare",
-    "embed",
-    "evaluate",
-    "export",
-    "publish",
-    "train",
-    "weights",
-}
-# What the lower modules may import from the package, beside errors, which anything may.
-ALLOWED = {
-    "curves": set(),
-    "color": {"curves"},
+# Each file of the top level and each folder, and the rooms it may import.
+PAPER = {"color", "models", "metrics"}
+MAY_IMPORT = {
+    "foundation": set(),
+    "color": set(),
     "models": set(),
     "metrics": set(),
-    "errors": set(),
-    "commands": set(),
-    "backbones": {"backbones"},
-    # color: the gray version of a portrait, as every descriptor sees it.
-    "embeddings": {"backbones", "color"},
-    "data": {"color", "embeddings", "backbones"},
+    "photographs": {"foundation", "color"},
+    "backbones": {"foundation"},
+    "model_files": {"foundation", "color"},
+    "figures": {"foundation", "photographs", *PAPER},
+    "data": {"foundation", "backbones", "photographs", "color"},
+    "training": {"foundation", "data", "model_files", "figures", "color", "models"},
+    "colorizer": {
+        "foundation",
+        "data",
+        "backbones",
+        "photographs",
+        "model_files",
+        "color",
+        "models",
+    },
 }
-# Parts without a place of their own in that order: files, locks, photographs.
-FOUNDATION = {"errors", "files", "photographs", "row_file", "row_filling", "file_lock"}
+MAY_IMPORT["evaluation"] = {
+    "colorizer",
+    "training",
+    "metrics",
+    *MAY_IMPORT["training"],
+    *MAY_IMPORT["colorizer"],
+}
+ROOMS = set(MAY_IMPORT)
+MAY_IMPORT |= dict.fromkeys(COMMANDS, ROOMS)
+MAY_IMPORT["__main__"] = {"foundation"}
+FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def module_name(path):
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imported_modules(path):
+def imported_rooms(path):
     """First names below koala_face that a file imports, anywhere in it."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -57,22 +66,23 @@ def imported_modules(path):
     return names - {"__version__"}
 
 
-FILES = sorted(PACKAGE.rglob("*.py"))
+def test_every_room_is_in_the_table():
+    found = {path.stem if path.suffix == ".py" else path.name for path in PACKAGE.iterdir()}
+    found -= {"__init__", "__pycache__", "py.typed"}
+    assert {name for name in found if "." not in name} == set(MAY_IMPORT)
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_imports_flow_downwards(path):
-    first = module_name(path).split(".")[0]
-    imported = imported_modules(path)
-    assert not (imported - {first}) & COMMANDS, "commands are imported by nobody"
-    if first in ALLOWED:
-        assert imported <= ALLOWED[first] | FOUNDATION
+def test_imports_go_one_way(path):
+    room = module_name(path).split(".")[0]
+    if room != "koala_face":
+        assert imported_rooms(path) - {room} <= MAY_IMPORT.get(room, set())
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_commands_exist_and_do_nothing_at_import(name):
-    path = PACKAGE / f"{name}.py"
-    text = path.read_text(encoding="utf-8")
+def test_commands_do_nothing_at_import(name):
+    file = f"{name}/__main__.py" if (PACKAGE / name).is_dir() else f"{name}.py"
+    text = (PACKAGE / file).read_text(encoding="utf-8")
     assert "def main(argv=None)" in text
     assert 'if __name__ == "__main__":' in text
 
@@ -102,3 +112,44 @@ def test_missing_photographs_end_before_tensorflow_is_loaded():
     )
     assert "no/where" in done.stdout
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_the_package_shows_its_public_names_without_tensorflow():
+    """`import koala_face` is light: the names load what they need when they are used."""
+    program = (
+        "import sys, koala_face\n"
+        "print(*dir(koala_face))\n"
+        "print('tensorflow' in sys.modules)\n"
+        "print(koala_face.KoalaFaceError.__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=PACKAGE.parent,
+        check=True,
+    )
+    names, loaded, error = done.stdout.splitlines()
+    assert names.split() == [
+        "Colorizer",
+        "KoalaFaceError",
+        "ModelDescription",
+        "__version__",
+        "build_colorizer",
+        "build_descriptor",
+        "find_backbone",
+        "load_model",
+        "load_portraits",
+        "save_model",
+    ]
+    assert (loaded, error) == ("False", "KoalaFaceError")
+
+
+def test_every_public_name_resolves():
+    for name in dir(koala_face):
+        assert getattr(koala_face, name) is not None
+
+
+def test_a_listing_is_a_table_of_contents():
+    listed = [path for path in PACKAGE.iterdir() if not path.name.startswith("__")]
+    assert len({path.stem for path in listed}) <= 22

@@ -4,11 +4,11 @@ import csv
 
 import numpy as np
 import pytest
-from untrained_models import save_untrained
+from support.untrained_models import save_untrained
 
 from koala_face import evaluate, publish
-from koala_face.errors import KoalaFaceError
-from koala_face.model_files import load_model
+from koala_face.foundation.errors import KoalaFaceError
+from koala_face.model_files.files import load_model
 
 
 @pytest.fixture(scope="module")

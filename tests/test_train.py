@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from koala_face import quick, train
-from koala_face.commands import parse_config
-from koala_face.errors import KoalaFaceError
+from koala_face import train
+from koala_face.foundation.commands import parse_config
+from koala_face.foundation.errors import KoalaFaceError
 
 
 def parse(*argv):
@@ -25,7 +25,7 @@ def test_no_flags_are_the_paper():
 
 
 def test_the_recipes_defaults_are_the_commands():
-    from koala_face.recipe import Recipe
+    from koala_face.training.recipe import Recipe
 
     assert train.recipe(parse()) == Recipe()
 
@@ -89,7 +89,7 @@ def test_a_run_is_resumed_though_the_model_that_it_started_from_is_gone(portrait
 
 
 def test_quick_needs_no_data_and_no_download(tmp_path):
-    config = quick.quick_config(parse("--quick", "--output", str(tmp_path)))
+    config = train.quick_config(parse("--quick", "--output", str(tmp_path)))
     train.check_inputs(config)
     assert config.backbone == "facenet"
     assert dataclasses.replace(config, output=None) != parse("--quick")

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 import tensorflow as tf
-from weights_server import hash_of, published_file, saved_weights, serve
+from support.weights_server import hash_of, published_file, saved_weights, serve
 
 from koala_face import backbones, weights
 from koala_face.backbones import weight_files
@@ -59,7 +59,7 @@ def test_a_truncated_file_is_refused_wherever_it_lies(file, saved, tmp_path, len
 def test_finding_never_downloads(file, server):
     with pytest.raises(WeightsError):
         weight_files.locate_file(file)
-    assert weights.describe(file, thoroughly=True)[0] == "missing"
+    assert weights.check_file(file, thoroughly=True)[0] == "missing"
     assert server.ranges == ()
 
 

@@ -22,7 +22,7 @@ from koala_face.backbones.weight_files import (
     locate_file,
     weights_sha256,
 )
-from koala_face.errors import KoalaFaceError
+from koala_face.foundation.errors import KoalaFaceError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -168,14 +168,14 @@ def build_descriptor(backbone: Backbone, weights_path: str | Path | None) -> tf.
     Raises:
         WeightsError: for weights whose layers or shapes are not this network's.
     """
-    from koala_face.backbones import facenet, imagenet, nothing, vggface
+    from koala_face.backbones import facenet, imagenet, vggface, zeros
 
     builders = {
         "vggface": vggface.build_vggface,
         "inception_resnet_v2": imagenet.build_inception_resnet_v2,
         "vgg19": imagenet.build_vgg19,
         "facenet": facenet.build_facenet,
-        "none": nothing.build_nothing,
+        "none": zeros.build_zeros,
     }
     if backbone.weights is not None and weights_path is None:
         weights_path = locate_weights(backbone)

@@ -31,7 +31,7 @@ from koala_face.backbones.weight_files import (
     recorded_sha256,
     weights_sha256,
 )
-from koala_face.file_lock import locked
+from koala_face.foundation.files import locked
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import h5py
 
 from koala_face.backbones.vggface_layers import layer_shapes
-from koala_face.errors import KoalaFaceError
+from koala_face.foundation.errors import KoalaFaceError
 
 CHUNK = 1 << 20
 # Ends the name of a file while it is fetched.

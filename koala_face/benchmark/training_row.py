@@ -1,0 +1,131 @@
+"""Row `training`: from the cache to the updated weights, portraits a second."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from koala_face import models
+from koala_face.backbones import find_backbone
+from koala_face.benchmark import ancestors, arithmetic
+from koala_face.benchmark.timing import (
+    Measurement,
+    Setup,
+    compare,
+    link_photographs,
+    median_seconds,
+    peak_flops,
+)
+from koala_face.data import pipeline
+from koala_face.data.portraits import load_portraits
+from koala_face.training.allocator import keep_freed_memory
+from koala_face.training.step import make_optimizer, make_train_step
+
+# Of VGG-Face, the paper's descriptor. The ancestors' embedding has 1000: less work for them.
+EMBEDDING_DIM = 2622
+# Portraits in a timed call; a batch that is larger makes a call of one step.
+PORTRAITS_IN_A_CALL = 30
+
+
+def cached_portraits(setup: Setup, name: str = "portraits", count: int | None = None):
+    """`count` portraits from a warm cache, with made vectors of the paper's length."""
+    folder = setup.folder / name
+    count = count or setup.count
+    if not folder.exists():
+        link_photographs(setup.photographs, folder, count)
+    cache = setup.folder / "cache"
+    portraits = load_portraits(folder, setup.size, find_backbone("none"), cache)
+    vectors = np.random.RandomState(0).rand(len(portraits), EMBEDDING_DIM).astype("float32")
+    return dataclasses.replace(portraits, embeddings=vectors)
+
+
+def measure_training(setup: Setup) -> list[Measurement]:
+    """Ours, the ancestors' way, and the network of the tables without the other arithmetic."""
+    # As `koala_face.train` does; the others profit from it as well.
+    keep_freed_memory()
+    return [line for size in setup.batch_sizes for line in _measure_batch_size(setup, size)]
+
+
+def _measure_batch_size(setup: Setup, batch_size: int) -> list[Measurement]:
+    steps = max(1, PORTRAITS_IN_A_CALL // batch_size)
+    portraits = cached_portraits(setup)
+    train = ancestors.make_training(
+        [portraits_path(setup, path) for path in portraits.paths], setup.size, batch_size
+    )
+    ways = {
+        "ours": _our_training(portraits, setup.size, batch_size, steps),
+        "ancestors": lambda: train(steps),
+        "xla": _table_steps(setup.size, batch_size, steps, compiled=True),
+        "plain": _table_steps(setup.size, batch_size, steps, compiled=False),
+    }
+    seconds = median_seconds(ways, setup.repeats)
+    rate = {way: steps * batch_size / value for way, value in seconds.items()}
+    peak = peak_flops(setup.repeats)
+    return _lines(rate, peak, setup.size, batch_size)
+
+
+def _lines(rate: dict[str, float], peak: float, size: int, batch_size: int) -> list[Measurement]:
+    what = f"training, {size}x{size}, batch {batch_size}"
+    table = arithmetic.step_flops(arithmetic.multiply_adds(size, EMBEDDING_DIM), 1)
+    done = arithmetic.step_flops(arithmetic.fast_multiply_adds(size, EMBEDDING_DIM), 1)
+    unit = "portraits/s"
+    return [
+        compare(what, rate["ours"], rate["ancestors"], "ancestors' way", unit, "ratio >= 2"),
+        compare(f"{what}, against the tables' layers", rate["ours"], rate["xla"], "XLA", unit),
+        compare(f"{what}, against the tables' layers", rate["ours"], rate["plain"], "no XLA", unit),
+        Measurement(
+            f"{what}, share of the peak, the tables' {table / 1e9:.1f} GFLOP a portrait",
+            f"{rate['ours'] * table / 1e9:.0f} GFLOP/s",
+            f"matrix product: {peak / 1e9:.0f} GFLOP/s",
+            f"{rate['ours'] * table / peak:.0%}",
+            ">= 65 %",
+        ),
+        Measurement(
+            f"{what}, share of the peak, the {done / 1e9:.1f} GFLOP really multiplied",
+            f"{rate['ours'] * done / 1e9:.0f} GFLOP/s",
+            f"matrix product: {peak / 1e9:.0f} GFLOP/s",
+            f"{rate['ours'] * done / peak:.0%}",
+        ),
+    ]
+
+
+def portraits_path(setup: Setup, path: str):
+    """Where a portrait of `cached_portraits` lies."""
+    return setup.folder / "portraits" / path
+
+
+def _our_training(portraits, size: int, batch_size: int, steps: int):
+    model = models.build_colorizer(EMBEDDING_DIM, size)
+    step = make_train_step(model, make_optimizer(model, 0.001))
+    order = np.arange(steps * batch_size) % len(portraits)
+
+    def train():
+        for (luminance, embedding), ab in pipeline.batches(portraits, order, batch_size):
+            float(step(luminance, embedding, ab))
+
+    return train
+
+
+def _table_steps(size: int, batch_size: int, steps: int, compiled: bool):
+    """Steps of the layers as the tables have them, on a ready batch."""
+    model = models.build_colorizer(EMBEDDING_DIM, size)
+    optimizer = make_optimizer(model, 0.001)
+    luminance = tf.random.stateless_uniform((batch_size, size, size, 1), (0, 0))
+    embedding = tf.random.stateless_uniform((batch_size, EMBEDDING_DIM), (0, 1))
+    target = tf.random.stateless_uniform((batch_size, size, size, 2), (0, 2))
+
+    @tf.function(autograph=False, jit_compile=compiled or None)
+    def step():
+        with tf.GradientTape() as tape:
+            ab = model([luminance, embedding], training=True)
+            loss = tf.reduce_mean(tf.math.squared_difference(ab, target))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    def train():
+        for _ in itertools.repeat(None, steps):
+            float(step())
+
+    return train

@@ -1,0 +1,123 @@
+"""Colour a photograph at its own size and depth from the network's small ab.
+
+The photograph keeps its own L*: only a* and b* come from the network. Work goes by tiles,
+so that memory does not grow with the photograph beyond its own pixels.
+"""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from koala_face import color
+from koala_face.color import encode_srgb
+from koala_face.colorizer.gamut import lab_to_linear_in_gamut
+from koala_face.colorizer.upsampling import EDGE_AWARE, Upsampler
+from koala_face.photographs.reading import as_eight_bit
+
+# Pixels of a tile: small enough for the processor's caches, large enough for few calls.
+TILE_PIXELS = 2**18
+TILE_WIDTH = 2**13
+
+
+def gray_version(pixels, dtype=np.uint8) -> np.ndarray:
+    """The neutral gray of each pixel's L*, (H, W), of the `dtype` uint8 or that of `pixels`.
+
+    Args:
+        pixels: (H, W) or (H, W, 3), uint8 or uint16, sRGB.
+    """
+    dtype = np.dtype(dtype)
+    if pixels.ndim == 2:
+        return pixels if pixels.dtype == dtype else as_eight_bit(pixels)
+    gray = np.empty(pixels.shape[:2], dtype)
+    for rows, columns in tiles(*pixels.shape[:2]):
+        encoded = _gray_tile(_as_unit_float(pixels[rows, columns])).numpy()
+        gray[rows, columns] = np.round(encoded * np.float32(np.iinfo(dtype).max))
+    return gray
+
+
+def gray_to_luminance(gray) -> np.ndarray:
+    """Neutral sRGB gray, uint8 or uint16 of any shape, to float32 L* in 0-100."""
+    return _luminance_table(np.dtype(gray.dtype).name)[gray]
+
+
+def color_pixels(
+    pixels, luminance, ab, upsampling: str = EDGE_AWARE, saturation: float = 1.0, dtype=None
+) -> np.ndarray:
+    """Give a photograph the predicted ab, at its own size, with its own luminance.
+
+    Args:
+        pixels: (H, W) gray or (H, W, 3) RGB, uint8 or uint16, sRGB.
+        luminance: (h, w) float32, L* in 0-100 of the photograph reduced to the size of `ab`.
+        ab: (h, w, 2) float32, predicted a*, b*.
+        upsampling: "edge-aware" or "plain", see `upsampling`.
+        saturation: factor on a* and b*.
+        dtype: of the result, uint8 or uint16; without it that of `pixels`.
+
+    Returns:
+        (H, W, 3) sRGB; colours outside the gamut have less chroma, not another L* or hue.
+    """
+    height, width = pixels.shape[:2]
+    dtype = np.dtype(dtype or pixels.dtype)
+    upsampler = Upsampler(saturation * ab, luminance, height, width, upsampling)
+    encode = _tile_encoder(dtype.name)
+    colored = np.empty((height, width, 3), dtype)
+    for rows, columns in tiles(height, width):
+        tile_luminance = _luminance_of_tile(pixels[rows, columns])
+        tile_ab = upsampler.tile(tile_luminance, rows, columns)
+        colored[rows, columns] = encode(tile_luminance, tile_ab).numpy()
+    return colored
+
+
+def tiles(height: int, width: int):
+    """Slices of rows and columns that cover a photograph, column by column of tiles."""
+    columns = min(width, TILE_WIDTH)
+    rows = max(1, TILE_PIXELS // columns)
+    for left in range(0, width, columns):
+        for top in range(0, height, rows):
+            yield slice(top, min(top + rows, height)), slice(left, min(left + columns, width))
+
+
+def _luminance_of_tile(tile) -> np.ndarray:
+    if tile.ndim == 2:
+        return gray_to_luminance(tile)
+    return _rgb_luminance(_as_unit_float(tile)).numpy()
+
+
+def _as_unit_float(tile) -> np.ndarray:
+    return tile / np.float32(np.iinfo(tile.dtype).max)
+
+
+@functools.lru_cache
+def _luminance_table(dtype: str) -> np.ndarray:
+    """L* of every gray of the type."""
+    levels = np.linspace(0.0, 1.0, np.iinfo(dtype).max + 1, dtype=np.float32)
+    return color.rgb_to_lab(np.stack([levels] * 3, axis=-1))[..., 0].numpy()
+
+
+PIXELS = tf.TensorSpec((None, None, 3), tf.float32)
+
+
+@tf.function(input_signature=[PIXELS])
+def _gray_tile(rgb):
+    return color.rgb_to_gray(rgb)
+
+
+@tf.function(input_signature=[PIXELS])
+def _rgb_luminance(rgb):
+    return color.rgb_to_luminance_and_ab(rgb)[0][..., 0]
+
+
+@functools.lru_cache
+def _tile_encoder(dtype: str):
+    """A graph of (H, W) L* and (H, W, 2) ab to (H, W, 3) sRGB of the type."""
+    luminance = tf.TensorSpec((None, None), tf.float32)
+    ab = tf.TensorSpec((None, None, 2), tf.float32)
+
+    @tf.function(input_signature=[luminance, ab])
+    def encode(luminance, ab):
+        lab = tf.concat([luminance[..., None], ab], axis=-1)
+        encoded = encode_srgb(lab_to_linear_in_gamut(lab))
+        return tf.cast(tf.round(encoded * float(np.iinfo(dtype).max)), tf.as_dtype(dtype))
+
+    return encode

@@ -1,0 +1,108 @@
+"""What a colorizer gives for portraits: one prediction, or the mean of several.
+
+Mirrored, or at another size, the network errs in other places, and the mean errs less (test-time
+augmentation). The paper asks its network once; the models that ship say in their description
+what theirs is asked.
+"""
+
+import math
+
+import tensorflow as tf
+
+from koala_face.foundation.errors import KoalaFaceError
+from koala_face.model_files.files import ONCE
+from koala_face.models import REDUCTION, build_colorizer
+
+keras = tf.keras
+
+# A file from a stranger must not ask for more: the work grows with the square of a scale.
+SMALLEST, LARGEST, MOST = 0.5, 2.0, 5
+
+
+class PredictionError(KoalaFaceError):
+    """A mean that cannot be taken: scales out of range, or a network of one size alone."""
+
+
+def make_prediction(model: keras.Model, mirrored: bool = False, scales=ONCE):
+    """Make the function that asks a network for ab.
+
+    Args:
+        model: of N x N portraits, as `models.build_colorizer` makes it.
+        mirrored: ask for the mirrored portraits as well.
+        scales: factors on N; the portraits are brought to each size, and ab back to N.
+
+    Returns:
+        A function of luminance, (B, N, N, 1) float32, L*/100, and embedding,
+        (B, embedding_dim) float32, to the mean of ab, (B, N, N, 2) float32: a*/128, b*/128.
+
+    Raises:
+        PredictionError: for scales out of range; at another scale than 1, for a network that
+            is not that of Tables I to III.
+    """
+    check_scales(scales)
+    networks = [at_scale(model, scale) for scale in scales]
+    size = model.inputs[0].shape[1]
+
+    def predict(luminance, embedding) -> tf.Tensor:
+        luminance, embedding = tf.convert_to_tensor(luminance), tf.convert_to_tensor(embedding)
+        views = []
+        for network in networks:
+            view = resize(luminance, network.inputs[0].shape[1])
+            ab = network([view, embedding], training=False)
+            if mirrored:
+                turned = network([view[:, :, ::-1], embedding], training=False)
+                ab = (ab + turned[:, :, ::-1]) / 2
+            views.append(resize_doubled(ab, size))
+        return tf.add_n(views) / len(views)
+
+    return predict
+
+
+def check_scales(scales) -> None:
+    """Refuse scales that no model should be asked at.
+
+    Raises:
+        PredictionError: names the range.
+    """
+    fits = 0 < len(scales) <= MOST
+    if not fits or not all(SMALLEST <= scale <= LARGEST for scale in scales):
+        raise PredictionError(
+            f"Expected 1 to {MOST} scales of {SMALLEST} to {LARGEST}, such as 0.75,1,1.25. "
+            f"Received: {','.join(map(str, scales))}."
+        )
+
+
+def at_scale(model: keras.Model, scale: float) -> keras.Model:
+    """The network with the same weights for portraits of another size: none depends on it.
+
+    Raises:
+        PredictionError: for a network that is not that of Tables I to III.
+    """
+    size = model.inputs[0].shape[1]
+    scaled = max(1, math.floor(size * scale / REDUCTION + 0.5)) * REDUCTION
+    if scaled == size:
+        return model
+    network = build_colorizer(model.inputs[1].shape[1], scaled)
+    try:
+        network.set_weights(model.get_weights())
+    except ValueError as error:
+        raise PredictionError(
+            "Expected the network of Tables I to III, which alone runs at several sizes. "
+            f"Received another: {error}"
+        ) from error
+    return network
+
+
+def resize(images, size: int):
+    """Bring (B, H, W, C) to (B, size, size, C) by the filter of `photographs.resize`."""
+    if images.shape[1] == size:
+        return images
+    return tf.image.resize(images, (size, size), "bicubic", antialias=True)
+
+
+def resize_doubled(ab, size: int):
+    """Resize ab of Table III, whose last row repeats each pixel: what is repeated, once more."""
+    if ab.shape[1] == size:
+        return ab
+    halved = resize(ab[:, ::2, ::2], size // 2)
+    return tf.repeat(tf.repeat(halved, 2, axis=1), 2, axis=2)

@@ -1,0 +1,10 @@
+from .color_statistics import mean_ab as mean_ab
+from .embeddings import embed_folder as embed_folder
+from .pipeline import batches as batches
+from .pipeline import decode_portraits as decode_portraits
+from .portraits import Portraits as Portraits
+from .portraits import load_portraits as load_portraits
+from .row_file import RowFileError as RowFileError
+from .selection import hold_out as hold_out
+from .selection import join as join
+from .selection import without_gray as without_gray

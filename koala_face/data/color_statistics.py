@@ -1,0 +1,41 @@
+"""What colours portraits have: their mean, their spread, a sample of their pixels."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from koala_face.color import rgb_to_lab
+from koala_face.data.portraits import Portraits
+
+# Portraits in memory at once while their colours are looked at, and the pixels skipped.
+SAMPLED_AT_ONCE = 50
+SAMPLED_STRIDE = 4
+
+
+def mean_ab(portraits: Portraits) -> list[float]:
+    """The mean a* and b* of all portraits, in CIELAB's units: the best single colour for them.
+
+    Measured on every fourth pixel of every fourth line, which is exact enough for a baseline.
+    """
+    means = [ab.mean(axis=(1, 2)) for ab in sampled_ab(portraits.rgb)]
+    return np.concatenate(means).mean(axis=0, dtype="float64").tolist()
+
+
+def color_spread(portraits: Portraits) -> np.ndarray:
+    """How far a* and b* of each portrait vary, (N,): the root of the sum of their variances."""
+    variances = [ab.var(axis=(1, 2)) for ab in sampled_ab(portraits.rgb)]
+    return np.sqrt(np.concatenate(variances).sum(axis=-1))
+
+
+def sampled_ab(rgb) -> Iterator[np.ndarray]:
+    """The a*, b* of every fourth pixel of every fourth line: enough to know a portrait's colours.
+
+    Args:
+        rgb: (N, S, S, 3) uint8, an array or the rows of a file.
+
+    Yields:
+        (n, S/4, S/4, 2) float32 of some portraits at a time, in order.
+    """
+    for start in range(0, len(rgb), SAMPLED_AT_ONCE):
+        part = rgb[start : start + SAMPLED_AT_ONCE][:, ::SAMPLED_STRIDE, ::SAMPLED_STRIDE]
+        yield rgb_to_lab(part).numpy()[..., 1:]

@@ -1,0 +1,219 @@
+"""Score colorizations portrait by portrait (Section II.E): the one path of evaluate and compare.
+
+A coloring is a function that takes a `Batch` and gives ab, (B, S, S, 2) in units of
+a* and b*. The network is one; gray, a constant and the block mean are others, so that
+all are measured alike: true L* and the coloring's ab become sRGB, clipped by channel
+and rounded to 8 bits, and are held against the true picture. Pixels pass through in
+batches; what stays in memory of a portrait are some ten numbers.
+"""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from koala_face import color, metrics, models
+from koala_face.colorizer.colorizer import Colorizer, NetworkInput
+from koala_face.colorizer.full_size import gray_version
+from koala_face.evaluation.bootstrap import RESAMPLES, Estimate, estimate_means, transform
+from koala_face.figures.paper import LEVELS, count_levels
+from koala_face.foundation.errors import KoalaFaceError
+from koala_face.model_files.files import ONCE, ModelDescription
+from koala_face.photographs.reading import resize
+
+
+class EvaluationError(KoalaFaceError):
+    """Portraits, or a size of them, that cannot be scored."""
+
+
+class Metric(NamedTuple):
+    """A column of the tables: its key, its heading, and digits after the point."""
+
+    key: str
+    title: str
+    digits: int
+
+
+METRICS = (
+    Metric("mse", "MSE", 1),
+    Metric("mae", "MAE", 2),
+    Metric("colorfulness", "M", 2),
+    Metric("colorfulness_difference", "ΔM", 2),
+    Metric("ab_mse", "MSE in ab", 1),
+    Metric("ab_mae", "MAE in ab", 2),
+    Metric("psnr", "PSNR, dB", 2),
+    Metric("ssim", "SSIM", 3),
+)
+
+
+class Batch(NamedTuple):
+    """Portraits as a coloring sees them, and their truth.
+
+    rgb: (B, S, S, 3) uint8; luminance: (B, S, S, 1) float32, L* in 0-100; ab: (B, S, S, 2)
+    float32, the true a* and b*; embedding: (B, D) float32.
+    """
+
+    rgb: np.ndarray
+    luminance: np.ndarray
+    ab: np.ndarray
+    embedding: np.ndarray
+
+
+class Scores(NamedTuple):
+    """One coloring's metrics: `values` maps each key of `METRICS` to (N,) float64.
+
+    `levels` and `true_levels`, (3, 256), count the levels of R, G and B over all portraits.
+    """
+
+    paths: list[str]
+    values: dict[str, np.ndarray]
+    levels: np.ndarray
+    true_levels: np.ndarray
+
+    @property
+    def true_colorfulness(self) -> np.ndarray:
+        """M of the true portraits, by Equation 1."""
+        return self.values["colorfulness"] - self.values["colorfulness_difference"]
+
+
+def make_network(model, description: ModelDescription | None = None):
+    """The coloring of a network with the inputs and the output of `models.build_colorizer`.
+
+    The network sees each portrait at its own size. Where that is not the size at which is
+    measured, ab is brought there as `koala_face.colorize` brings it to a photograph's size.
+    The description says of which predictions the mean is taken; without it there is one.
+    """
+    mean = (description.mirrored, description.scales) if description else (False, ONCE)
+    colorizer = Colorizer(model, None, 0, mirrored=mean[0], scales=mean[1])
+    size = colorizer.size
+
+    def color_network(batch: Batch) -> np.ndarray:
+        if batch.rgb.shape[1:3] == (size, size):
+            luminance = color.scale_luminance(batch.luminance)
+            return color.unscale_ab(np.asarray(colorizer.predict_ab(luminance, batch.embedding)))
+        seen = [NetworkInput(resize(gray_version(rgb), size, size), None) for rgb in batch.rgb]
+        predicted = colorizer.predict(seen, batch.embedding)
+        inputs = zip(seen, predicted, batch.luminance[..., 0], strict=True)
+        return np.stack([colorizer.upsample(*portrait) for portrait in inputs])
+
+    return color_network
+
+
+def check_size(size: int) -> None:
+    """Refuse a size at which no network of the tables could be measured.
+
+    Raises:
+        EvaluationError: names a size that fits.
+    """
+    try:
+        models.check_size(size)
+    except ValueError as error:
+        raise EvaluationError(str(error)) from error
+
+
+def read_batch(portraits, rows) -> Batch:
+    """Take rows (a slice) of a `data.Portraits` and convert them to Lab."""
+    rgb = np.asarray(portraits.rgb[rows])
+    lab = np.asarray(color.rgb_to_lab(rgb))
+    embedding = np.asarray(portraits.embeddings[rows], np.float32)
+    return Batch(rgb, lab[..., :1], lab[..., 1:], embedding)
+
+
+def apply_coloring(coloring, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """Colour a batch: the uint8 RGB pictures (B, S, S, 3) and their ab before clipping."""
+    ab = coloring(batch)
+    rgb = color.lab_to_rgb(np.concatenate([batch.luminance, ab], axis=-1))
+    # Where a = b = 0 the three channels are equal; through the matrices' rounded digits some
+    # would differ by one level, and a gray picture would have a little color.
+    neutral = np.all(ab == 0, axis=-1, keepdims=True)
+    rgb = np.where(neutral, color.luminance_to_gray(batch.luminance), rgb)
+    return color.to_uint8(rgb).numpy(), ab
+
+
+def measure(rgb, ab, batch: Batch) -> dict[str, np.ndarray]:
+    """All of `METRICS` of a colored batch, (B,) each."""
+    return {
+        "mse": metrics.mean_squared_error(rgb, batch.rgb),
+        "mae": metrics.mean_absolute_error(rgb, batch.rgb),
+        "colorfulness": metrics.colorfulness(rgb),
+        "colorfulness_difference": metrics.colorfulness_difference(rgb, batch.rgb),
+        "ab_mse": metrics.mean_squared_error(ab, batch.ab),
+        "ab_mae": metrics.mean_absolute_error(ab, batch.ab),
+        "psnr": metrics.peak_signal_to_noise_ratio(rgb, batch.rgb),
+        "ssim": metrics.structural_similarity_index(rgb, batch.rgb),
+    }
+
+
+def score(portraits, coloring, batch_size: int = 8, name: str = "") -> Scores:
+    """Score a coloring on all portraits, a batch at a time.
+
+    Args:
+        portraits: a `data.Portraits`, or whatever has its `paths`, `portraits`, `embeddings`.
+        coloring: function of a `Batch`, see above.
+        batch_size: portraits in memory at once.
+        name: what the progress bar says.
+    """
+    columns = {metric.key: [] for metric in METRICS}
+    levels, true_levels = np.zeros((2, 3, LEVELS), np.int64)
+    starts = range(0, len(portraits), batch_size)
+    for start in tqdm(starts, desc=name, unit="batch", disable=None, leave=False):
+        batch = read_batch(portraits, slice(start, min(start + batch_size, len(portraits))))
+        rgb, ab = apply_coloring(coloring, batch)
+        for key, values in measure(rgb, ab, batch).items():
+            columns[key].append(values)
+        levels += count_levels(rgb)
+        true_levels += count_levels(batch.rgb)
+    values = {key: np.concatenate(column) for key, column in columns.items()}
+    return Scores([str(path) for path in portraits.paths], values, levels, true_levels)
+
+
+def estimate(scores: Scores, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
+    """The mean of each metric over portraits, with resamples; also `true_colorfulness`.
+
+    PSNR is that of the mean MSE: one truly gray photograph, which a gray coloring meets
+    perfectly, would make the mean of the portraits' own infinite.
+    """
+    columns = {key: values for key, values in scores.values.items() if key != "psnr"}
+    columns["true_colorfulness"] = scores.true_colorfulness
+    means = estimate_means(np.stack(list(columns.values()), axis=1), resamples, seed)
+    estimates = dict(zip(columns, means, strict=True))
+    estimates["psnr"] = transform(metrics.decibels, estimates["mse"])
+    return estimates
+
+
+def estimate_all(scores: dict[str, Scores], resamples: int = RESAMPLES, seed: int = 0) -> dict:
+    """`estimate` of each, with the same draws: their shares and differences are paired."""
+    return {name: estimate(scored, resamples, seed) for name, scored in scores.items()}
+
+
+def choose_portraits(errors) -> dict[int, str]:
+    """The portraits that the figures show: first, best, median and worst by MSE.
+
+    Args:
+        errors: (N,), the MSE of each portrait, in the order of their paths.
+
+    Returns:
+        Row number to name, in that order; one portrait may bear several names.
+    """
+    order = np.argsort(errors, kind="stable")
+    chosen = {}
+    rows = (0, order[0], order[(len(order) - 1) // 2], order[-1])
+    for row, name in zip(rows, ("first", "best", "median", "worst"), strict=True):
+        chosen.setdefault(int(row), []).append(name)
+    return {row: ", ".join(names) for row, names in chosen.items()}
+
+
+def write_scores(path, scores: dict[str, Scores]) -> Path:
+    """Write a CSV with a row per portrait; the columns are `name_metric` for each coloring."""
+    first = next(iter(scores.values()))
+    columns = {"true_colorfulness": first.true_colorfulness}
+    for name, scored in scores.items():
+        columns.update({f"{name}_{key}": values for key, values in scored.values.items()})
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", *columns])
+        for row, portrait in enumerate(first.paths):
+            writer.writerow([portrait, *(f"{values[row]:.6g}" for values in columns.values())])
+    return Path(path)

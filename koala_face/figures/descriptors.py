@@ -1,0 +1,94 @@
+"""What a descriptor sees and how far apart its vectors lie, for the notebooks (Section II.C)."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from koala_face.figures.paper import PAGE_WIDTH
+
+# Our choice: an eye with its brow fits below the patch of FaceNet's 160-pixel input.
+PATCH = 32
+STEP = 16
+PATCH_GRAY = 128
+
+
+def occlusion_map(embed, gray, patch: int = PATCH, step: int = STEP) -> np.ndarray:
+    """How far the vector moves when a gray patch hides a part of the portrait.
+
+    Args:
+        embed: (B, S, S) uint8 gray to (B, D) vectors, as `embeddings.compile_descriptor` gives.
+        gray: (S, S) uint8, the descriptor's input.
+        patch: side of the hidden square, in pixels.
+        step: pixels from one place of the patch to the next.
+
+    Returns:
+        (S, S) float64: at each pixel the mean distance over the patches that hide it.
+    """
+    places = range(0, gray.shape[0] - patch + 1, step)
+    hidden = []
+    for top in places:
+        for left in places:
+            hidden.append(gray.copy())
+            hidden[-1][top : top + patch, left : left + patch] = PATCH_GRAY
+    vectors = np.asarray(embed(np.stack([gray, *hidden])))
+    moved = np.linalg.norm(vectors[1:] - vectors[0], axis=-1)
+    total, count = np.zeros((2, *gray.shape))
+    for place, distance in enumerate(moved):
+        top, left = (step * index for index in divmod(place, len(places)))
+        total[top : top + patch, left : left + patch] += distance
+        count[top : top + patch, left : left + patch] += 1
+    return total / np.maximum(count, 1)
+
+
+def occlusion_figure(grays, maps, names) -> Figure:
+    """The descriptor's inputs, and over them how far hiding each place moves the vector."""
+    figure = Figure(figsize=(PAGE_WIDTH, 0.62 * PAGE_WIDTH), layout="constrained")
+    grid = figure.subplots(2, len(grays), squeeze=False)
+    largest = max(one.max() for one in maps)
+    for gray, moved, name, (above, below) in zip(grays, maps, names, grid.T, strict=True):
+        for axis in (above, below):
+            axis.imshow(gray, cmap="gray", vmin=0, vmax=255)
+            axis.set(xticks=[], yticks=[])
+        above.set_title(name, fontsize=10)
+        image = below.imshow(moved, cmap="magma", vmin=0, vmax=largest, alpha=0.65)
+    grid[0, 0].set_ylabel("input", fontsize=9)
+    grid[1, 0].set_ylabel("hidden here", fontsize=9)
+    bar = figure.colorbar(image, ax=grid, shrink=0.6)
+    bar.set_label("the vector moves by", fontsize=9)
+    return figure
+
+
+def vectors_figure(vectors, names) -> Figure:
+    """Vectors as rows of colours: (N, D) and N names."""
+    vectors = np.asarray(vectors)
+    limit = np.abs(vectors).max()
+    figure = Figure(figsize=(PAGE_WIDTH, 1.0 + 0.3 * len(vectors)), layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(vectors, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set(xlabel="place in the vector", title="One row per portrait")
+    figure.colorbar(image, ax=axis)
+    return figure
+
+
+def distances(vectors) -> np.ndarray:
+    """Euclidean distances of all pairs: (N, D) to (N, N)."""
+    vectors = np.asarray(vectors, "float64")
+    return np.linalg.norm(vectors[:, None] - vectors[None], axis=-1)
+
+
+def distances_figure(vectors, names) -> Figure:
+    """The distance of each pair of vectors, (N, D), as a table of colours with its numbers."""
+    table = distances(vectors)
+    side = min(PAGE_WIDTH, 2.2 + 0.6 * len(table))
+    figure = Figure(figsize=(side, 0.85 * side), layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(table, cmap="viridis_r", vmin=0)
+    axis.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=8)
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set_title("Distance of the vectors", fontsize=10)
+    for row, column in np.ndindex(table.shape):
+        ink = "white" if table[row, column] > table.max() / 2 else "black"
+        text = f"{table[row, column]:.2f}"
+        axis.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
+    figure.colorbar(image, ax=axis)
+    return figure

@@ -1,0 +1,138 @@
+"""What all commands share: flags made from one frozen dataclass, and how a command ends."""
+
+import argparse
+import dataclasses
+import logging
+import os
+import sys
+import types
+import typing
+from pathlib import Path
+
+from koala_face.foundation.errors import KoalaFaceError
+
+# Shells report a program ended by Ctrl-C as 128 + SIGINT.
+INTERRUPTED = 130
+
+
+def setting(default, help: str, choices=None, positional: bool = False, short: str | None = None):
+    """A field of a command's config: its default stands once, here; its flag is made from it.
+
+    Args:
+        default: the value without the flag; `dataclasses.MISSING` if it must be given.
+        help: the flag's help text.
+        choices: the values allowed, or None for any.
+        positional: take the values as arguments without a flag; the field is a tuple.
+        short: a second, short name of the flag, such as `-o`.
+    """
+    metadata = {"help": help, "choices": choices, "positional": positional, "short": short}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def parse_config(config_class, argv=None, command: str | None = None):
+    """Parse command-line flags into the frozen dataclass `config_class` of `command`.
+
+    `batch_size: int` becomes `--batch-size N`, a bool `--flag` and `--no-flag`, a tuple a
+    list separated by commas, which a repeated flag makes longer. The class's docstring opens
+    the help.
+    """
+    parser = argparse.ArgumentParser(
+        prog=command and program(command),
+        description=config_class.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    hints = typing.get_type_hints(config_class)
+    for field in dataclasses.fields(config_class):
+        _add_flag(parser, field, hints[field.name])
+    values = vars(parser.parse_args(argv))
+    return config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def program(command: str) -> str:
+    """A command as it was called: `koala-face train` or `python -m koala_face.train`."""
+    installed = Path(sys.argv[0]).stem in ("koala-face", "koala-face-script")
+    return f"koala-face {command}" if installed else f"python -m koala_face.{command}"
+
+
+def flag_name(field_name: str) -> str:
+    """`batch_size` to `--batch-size`."""
+    return "--" + field_name.replace("_", "-")
+
+
+def run(main) -> None:
+    """End the process with `main`'s status; a user's error becomes one line, status 1."""
+    show_progress()
+    try:
+        status = main()
+    except KoalaFaceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = INTERRUPTED
+    sys.exit(status or 0)
+
+
+def show_progress() -> None:
+    """Print this package's messages to standard error, and TensorFlow's only if they are errors."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    package = logging.getLogger("koala_face")
+    package.handlers[:] = [handler]
+    package.propagate = False  # absl, which TensorFlow loads, prints all that reaches the root
+    package.setLevel(logging.INFO)
+
+
+def _add_flag(parser, field, hint) -> None:
+    required = field.default is dataclasses.MISSING
+    kind = _value_type(hint)
+    options = {"help": field.metadata["help"]}
+    if not required and field.default not in (None, (), False):
+        options["help"] += f" (default: {_as_text(field.default)})"
+    if field.metadata["positional"]:
+        parser.add_argument(field.name, nargs="+", metavar=field.name.upper(), **options)
+        return
+    if not required:
+        options["default"] = field.default
+    if kind is bool:
+        options["action"] = argparse.BooleanOptionalAction
+    elif kind is tuple:
+        item = typing.get_args(hint)[0]
+        options.update(action=_Gather, type=lambda text: _comma_separated(text, item))
+        options["metavar"] = {int: "N,M", float: "X,Y"}.get(item, "A,B")
+    else:
+        options.update(type=kind, choices=field.metadata["choices"])
+        if not options["choices"]:
+            options["metavar"] = {int: "N", float: "X"}.get(kind, "TEXT")
+    names = [name for name in (field.metadata["short"], flag_name(field.name)) if name]
+    parser.add_argument(*names, dest=field.name, required=required, **options)
+
+
+class _Gather(argparse.Action):
+    """Join the values of a flag that stands more than once; the first replaces the default."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        before = getattr(namespace, self.dest)
+        given = () if before is self.default else before
+        setattr(namespace, self.dest, (*given, *values))
+
+
+def _value_type(hint):
+    """`int | None` to int, `tuple[str, ...]` to tuple."""
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        (hint,) = [part for part in typing.get_args(hint) if part is not type(None)]
+    return typing.get_origin(hint) or hint
+
+
+def _comma_separated(text: str, item) -> tuple:
+    try:
+        return tuple(item(part) for part in text.split(",") if part)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected {item.__name__} values separated by commas, received {text!r}"
+        ) from error
+
+
+def _as_text(value) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,171 @@
+"""Encode a photograph: 16 bits where the format can, with alpha, EXIF, profile and resolution.
+
+A file is written beside its place under a hidden name and then renamed, so that no half-written
+photograph ever bears a photograph's name.
+"""
+
+import contextlib
+import io
+import os
+import struct
+import uuid
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import imagecodecs
+import numpy as np
+from PIL import Image
+
+from koala_face.photographs.decoding import Photograph, PhotographError
+from koala_face.photographs.profiles import srgb_profile
+from koala_face.photographs.reading import as_eight_bit, over_white
+from koala_face.photographs.tiff import encode_tiff
+
+METERS_PER_INCH = 0.0254
+# zlib's levels run to 9; past this one photographs hardly shrink but take twice the time.
+PNG_LEVEL = 4
+# JFIF and EXIF: one APP1 segment holds at most this many bytes of EXIF after its head.
+JPEG_EXIF_LIMIT = 65_527
+
+
+class OutputFormat(NamedTuple):
+    """What a format of the output can hold; `longest_side` in pixels."""
+
+    name: str
+    suffix: str
+    sixteen_bit: bool
+    alpha: bool
+    longest_side: int
+
+
+OUTPUT_FORMATS = {
+    "jpeg": OutputFormat("jpeg", ".jpg", False, False, 65_500),
+    "png": OutputFormat("png", ".png", True, True, 2**31 - 1),
+    "tiff": OutputFormat("tiff", ".tif", True, True, 2**31 - 1),
+    "webp": OutputFormat("webp", ".webp", False, True, 16_383),
+}
+# The suffixes under which a photograph keeps its name in its own format.
+OWN_SUFFIXES = {
+    "jpeg": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "png": {".png"},
+    "tiff": {".tif", ".tiff"},
+    "webp": {".webp"},
+}
+
+
+def format_of_suffix(suffix: str) -> str | None:
+    """Name the output format of a file's suffix; None for one that is not written."""
+    return next((name for name, own in OWN_SUFFIXES.items() if suffix.lower() in own), None)
+
+
+def write_photograph(path, photograph: Photograph, name: str, quality: int = 95) -> list[str]:
+    """Write a photograph to `path`, whatever the path's suffix, and say what was lost.
+
+    Args:
+        photograph: its `format` is not read; pixels (H, W) or (H, W, 3), uint8 or uint16.
+        name: of the format, a key of OUTPUT_FORMATS.
+        quality: of JPEG and WebP, 1 to 100.
+
+    Returns:
+        Notes on what the format cannot hold.
+
+    Raises:
+        PhotographError: names the file and says why it cannot be written.
+    """
+    path = Path(path)
+    form = OUTPUT_FORMATS[name]
+    height, width = photograph.pixels.shape[:2]
+    if max(height, width) > form.longest_side:
+        raise PhotographError(
+            f"{path}: {width}x{height} pixels do not fit into {name}, whose sides end at "
+            f"{form.longest_side:,}. Write it with --format png or tiff."
+        )
+    photograph, notes = fit_to_format(photograph, form)
+    if name == "png":
+        data = encode_png(photograph)
+    elif name == "tiff":
+        data = encode_tiff(photograph)
+    else:
+        data = _encode_by_pillow(photograph, name, quality)
+    write_beside(path, data)
+    return notes
+
+
+def fit_to_format(photograph: Photograph, form: OutputFormat):
+    """Give up what the format cannot hold; gives the photograph and notes."""
+    notes = []
+    if photograph.pixels.dtype != np.uint8 and not form.sixteen_bit:
+        notes.append(f"{form.name} holds 8 of its 16 bits")
+        alpha = None if photograph.alpha is None else as_eight_bit(photograph.alpha)
+        photograph = photograph._replace(pixels=as_eight_bit(photograph.pixels), alpha=alpha)
+    if photograph.alpha is not None and not form.alpha:
+        notes.append(f"{form.name} holds no transparency, so it lies over white")
+        pixels = over_white(photograph.pixels, photograph.alpha)
+        photograph = photograph._replace(pixels=pixels, alpha=None)
+    if form.name == "jpeg" and len(photograph.exif) > JPEG_EXIF_LIMIT:
+        notes.append(f"jpeg holds no EXIF of {len(photograph.exif):,} bytes")
+        photograph = photograph._replace(exif=b"")
+    return photograph, notes
+
+
+def encode_png(photograph: Photograph) -> bytes:
+    """Encode as PNG of 8 or 16 bits; the chunks are those of PNG's third edition."""
+    data = imagecodecs.png_encode(with_alpha(photograph), level=PNG_LEVEL)
+    chunks = b""
+    if photograph.has_profile:
+        chunks += _chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile()))
+    if photograph.dpi:
+        per_meter = [min(round(dpi / METERS_PER_INCH), 2**31 - 1) for dpi in photograph.dpi]
+        chunks += _chunk(b"pHYs", struct.pack(">IIB", *per_meter, 1))
+    if photograph.exif:
+        chunks += _chunk(b"eXIf", photograph.exif.removeprefix(b"Exif\0\0"))
+    # The signature's 8 bytes and the header chunk's 25 come first.
+    return data[:33] + chunks + data[33:]
+
+
+def with_alpha(photograph: Photograph) -> np.ndarray:
+    """(H, W), or (H, W, 2), (H, W, 3) and (H, W, 4) where alpha lies behind the colour."""
+    pixels = photograph.pixels
+    if photograph.alpha is None:
+        return np.ascontiguousarray(pixels)
+    return np.dstack([pixels, photograph.alpha])
+
+
+def write_beside(path: Path, data: bytes) -> None:
+    """Write bytes under a hidden name in the same folder, then rename; leaves no remains."""
+    beside = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(beside, "xb") as file:
+                file.write(data)
+            os.replace(beside, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise PhotographError(f"{path}: cannot be written, {error.strerror}.") from error
+
+
+def _encode_by_pillow(photograph: Photograph, name: str, quality: int) -> bytes:
+    options = {"quality": quality}
+    if name == "jpeg":
+        # Full chroma resolution, so that colours do not bleed over the edges again.
+        options.update(subsampling=0, optimize=True)
+        if photograph.dpi:
+            options["dpi"] = tuple(min(max(round(dpi), 1), 65_535) for dpi in photograph.dpi)
+    if photograph.has_profile:
+        options["icc_profile"] = srgb_profile()
+    if photograph.exif:
+        options["exif"] = photograph.exif
+    pixels = with_alpha(photograph)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, name.upper(), **options)
+    return buffer.getvalue()
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    check = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)

@@ -1,0 +1,178 @@
+"""The Python interface, with a network whose colours are known beforehand."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from skimage.color import rgb2lab
+from support.constant_model import NONE, constant_model, save_constant_model
+
+from koala_face.colorizer.colorizer import BATCH_SIZE, Colorizer, pixels_of
+from koala_face.model_files import shipped
+from koala_face.model_files.shipped import ColorizerError, shipped_model
+from koala_face.models import build_colorizer
+
+SIZE, INPUT_SIZE = 32, 24
+
+
+def zeros(grays):
+    return tf.zeros((tf.shape(grays)[0], NONE.embedding_dim))
+
+
+@pytest.fixture(scope="module")
+def colorizer():
+    return Colorizer(constant_model(12.0, 18.0), zeros, INPUT_SIZE)
+
+
+@pytest.fixture(scope="module")
+def random_colorizer():
+    """An untrained network on a descriptor that tells photographs apart by their mean."""
+    tf.keras.utils.set_random_seed(5)
+
+    def describe(grays):
+        mean = tf.reduce_mean(tf.cast(grays, tf.float32), axis=(1, 2))[:, None]
+        return tf.repeat(mean / 255.0, NONE.embedding_dim, axis=1)
+
+    return Colorizer(build_colorizer(NONE.embedding_dim, SIZE), describe, INPUT_SIZE)
+
+
+def test_result_has_the_photographs_size_luminance_and_the_models_colours(colorizer, astronaut):
+    result = colorizer(astronaut)
+    assert result.shape == (512, 512, 3)
+    assert result.dtype == np.uint8
+    lab, before = rgb2lab(result), rgb2lab(astronaut)
+    assert (np.abs(lab - before)[..., 0] * 2.55 <= 1).mean() >= 0.999
+    middle = (before[..., 0] > 30) & (before[..., 0] < 80)
+    assert np.abs(np.median(lab[middle], axis=0)[1:] - (12, 18)).max() < 0.5
+
+
+def test_mirrored_the_colours_are_the_mean_of_both_predictions(astronaut):
+    tf.keras.utils.set_random_seed(6)
+    model = build_colorizer(NONE.embedding_dim, SIZE)
+    plain, both = (
+        Colorizer(model, zeros, INPUT_SIZE, mirrored=mirrored) for mirrored in (False, True)
+    )
+    vectors = np.zeros((1, NONE.embedding_dim), "float32")
+
+    def predict(colorizer, photograph):
+        return colorizer.predict([colorizer.prepare(photograph)], vectors)
+
+    straight, turned = predict(plain, astronaut), predict(plain, astronaut[:, ::-1])[:, :, ::-1]
+    assert np.abs(straight - turned).max() > 0.1
+    np.testing.assert_allclose(predict(both, astronaut), (straight + turned) / 2, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (31, 77)])
+def test_any_size(colorizer, shape):
+    assert colorizer(np.full(shape, 128, np.uint8)).shape == (*shape, 3)
+
+
+def test_photographs_of_different_sizes_go_together_and_come_out_as_alone(
+    random_colorizer, astronaut
+):
+    photographs = [astronaut[: 40 + 9 * i, : 90 - 5 * i] for i in range(BATCH_SIZE + 2)]
+    together = random_colorizer.colorize_many(photographs)
+    for photograph, result in zip(photographs, together, strict=True):
+        alone = random_colorizer(photograph)
+        assert result.shape == photograph.shape
+        difference = np.abs(alone.astype(int) - result)
+        # Another order of summation may round a sample the other way, rarely by two steps.
+        assert difference.max() <= 2
+        assert difference.mean() < 0.01
+    assert random_colorizer.colorize_many([]) == []
+
+
+def test_networks_see_the_squeezed_gray_version(random_colorizer, astronaut):
+    seen = random_colorizer.prepare(astronaut[:100])
+    assert seen.portrait.shape == (SIZE, SIZE)
+    assert seen.descriptor.shape == (INPUT_SIZE, INPUT_SIZE)
+    luminance = rgb2lab(np.dstack([seen.descriptor] * 3))[..., 0].mean()
+    assert luminance == pytest.approx(rgb2lab(astronaut[:100])[..., 0].mean(), abs=1.5)
+
+
+def test_prediction_is_the_models_before_its_last_repetition(astronaut):
+    model = build_colorizer(NONE.embedding_dim, SIZE)
+    colorizer = Colorizer(model, zeros, INPUT_SIZE)
+    seen = colorizer.prepare(astronaut)
+    gray = np.dstack([seen.portrait] * 3)
+    luminance = (rgb2lab(gray)[..., 0] / 100).astype(np.float32)[None, ..., None]
+    expected = model.predict([luminance, np.zeros((1, NONE.embedding_dim))], verbose=0) * 128
+    found = colorizer.predict([seen], colorizer.embed([seen]))
+    assert found.shape == (1, SIZE // 2, SIZE // 2, 2)
+    repeated = found.repeat(2, axis=1).repeat(2, axis=2)
+    np.testing.assert_allclose(repeated, expected, atol=1e-3)
+
+
+def test_arrays_and_pillow_images_of_every_kind(colorizer, astronaut):
+    gray = astronaut[:30, :40, 1]
+    expected = colorizer(gray)
+    clear = np.full_like(gray, 255)
+    same = [
+        gray[..., None],
+        np.dstack([gray] * 3),
+        gray.astype(np.uint16) * 257,
+        gray / 255.0,
+        np.dstack([gray, clear]),
+        np.dstack([gray, gray, gray, clear]),
+        Image.fromarray(gray),
+        Image.fromarray(gray).convert("RGB"),
+        Image.fromarray(gray).convert("LA"),
+        Image.fromarray(gray).convert("RGBA"),
+        Image.fromarray(gray).convert("P"),
+        Image.fromarray(gray.astype(np.uint16) * 257),
+    ]
+    for image in same:
+        assert np.abs(colorizer(image).astype(int) - expected).max() <= 1
+    black_and_white = Image.fromarray(gray > 128)
+    assert set(np.unique(pixels_of(black_and_white))) == {0, 255}
+    white = colorizer(np.dstack([gray, np.zeros_like(gray)]))
+    assert white.min() >= 254, "what is transparent lies over white"
+
+
+@pytest.mark.parametrize(
+    ("image", "error"),
+    [
+        (np.zeros((0, 5), np.uint8), ValueError),
+        (np.zeros(5, np.uint8), ValueError),
+        (np.zeros((2, 2, 5), np.uint8), ValueError),
+        (np.zeros((2, 2), np.int64), TypeError),
+    ],
+)
+def test_what_is_no_picture_is_refused(colorizer, image, error):
+    with pytest.raises(error, match="Expected"):
+        colorizer(image)
+
+
+def test_settings_out_of_range_are_refused():
+    model = constant_model(0.0, 0.0)
+    with pytest.raises(ColorizerError, match=r"edge-aware.*'nearest'"):
+        Colorizer(model, zeros, INPUT_SIZE, upsampling="nearest")
+    for saturation in (-1, float("nan"), float("inf")):
+        with pytest.raises(ColorizerError, match="saturation"):
+            Colorizer(model, zeros, INPUT_SIZE, saturation=saturation)
+
+
+def test_load_takes_a_model_file_and_the_descriptor_that_it_names(tmp_path, astronaut, colorizer):
+    path = save_constant_model(tmp_path / "model.h5")
+    loaded = Colorizer.load(path)
+    assert loaded.input_size == NONE.input_size
+    np.testing.assert_array_equal(loaded(astronaut[:50]), colorizer(astronaut[:50]))
+    vivid = Colorizer.load(path, saturation=2.0)(astronaut[:50])
+    assert vivid.std(axis=-1).mean() > 1.5 * loaded(astronaut[:50]).std(axis=-1).mean()
+
+
+def test_load_refuses_a_model_of_another_preprocessing(tmp_path):
+    path = save_constant_model(tmp_path / "model.h5", preprocessing="RGB / 255")
+    with pytest.raises(ColorizerError, match=r"RGB / 255.*train anew"):
+        Colorizer.load(path)
+
+
+def test_shipped_models(tmp_path, monkeypatch, astronaut):
+    monkeypatch.setattr(shipped, "PRETRAINED", tmp_path)
+    with pytest.raises(ColorizerError, match=r"faithful.h5.*koala_face.train --quick"):
+        Colorizer.load()
+    save_constant_model(tmp_path / "vivid.h5")
+    assert shipped_model("vivid") == tmp_path / "vivid.h5"
+    assert Colorizer.load(variant="vivid")(astronaut[:9]).shape == (9, 512, 3)
+    with pytest.raises(ColorizerError, match=r"faithful.*vivid.*'bright'"):
+        shipped_model("bright")

@@ -1,0 +1,89 @@
+"""One prediction of a colorizer, or the mean of several; resizing is held against Pillow."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from koala_face.colorizer.prediction import PredictionError, make_prediction
+from koala_face.models import build_colorizer
+
+SIZE, DIM = 32, 4
+
+
+@pytest.fixture(scope="module")
+def model():
+    tf.keras.utils.set_random_seed(3)
+    return build_colorizer(DIM, SIZE)
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    random = np.random.default_rng(0)
+    portraits = random.random((2, SIZE, SIZE, 1)).astype("float32")
+    return portraits, random.random((2, DIM)).astype("float32")
+
+
+def resized(images, size):
+    """Each channel of (B, H, W, C), by Pillow."""
+    pictures = [
+        [
+            Image.fromarray(np.ascontiguousarray(image[..., channel])).resize(
+                (size, size), Image.Resampling.BICUBIC
+            )
+            for channel in range(image.shape[-1])
+        ]
+        for image in images
+    ]
+    return np.stack([np.stack([np.asarray(one) for one in row], axis=-1) for row in pictures])
+
+
+def ask(model, size, inputs):
+    """A network with the weights of `model` for portraits of another size: its ab, halved."""
+    other = build_colorizer(DIM, size)
+    other.set_weights(model.get_weights())
+    ab = np.asarray(other([resized(inputs[0], size), inputs[1]], training=False))
+    return ab.reshape(len(ab), size // 2, 2, size // 2, 2, 2).mean(axis=(2, 4))
+
+
+def test_asked_once_it_is_the_network(model, inputs):
+    expected = model(inputs, training=False)
+    np.testing.assert_array_equal(make_prediction(model)(*inputs), expected)
+
+
+@pytest.mark.parametrize(("scale", "size"), [(0.5, 16), (0.75, 24), (1.5, 48), (0.85, 24)])
+def test_at_a_scale_the_portrait_is_resized_and_so_is_ab(model, inputs, scale, size):
+    """To the nearest multiple of 8."""
+    given = np.asarray(make_prediction(model, scales=(scale,))(*inputs))
+    halved = resized(ask(model, size, inputs), SIZE // 2)
+    assert np.ptp(halved) > 0.01
+    np.testing.assert_allclose(given, halved.repeat(2, axis=1).repeat(2, axis=2), atol=1e-5)
+
+
+def test_several_scales_give_the_mean(model, inputs):
+    small, whole = (make_prediction(model, scales=(scale,))(*inputs) for scale in (0.5, 1.0))
+    both = make_prediction(model, scales=(0.5, 1.0))(*inputs)
+    assert np.abs(small - whole).max() > 0.01
+    np.testing.assert_allclose(both, (small + whole) / 2, atol=1e-6)
+
+
+def test_mirrored_each_scale_is_mirrored(model, inputs):
+    predict = make_prediction(model, mirrored=True, scales=(0.5, 1.0))
+    turned = predict(inputs[0][:, :, ::-1], inputs[1])[:, :, ::-1]
+    np.testing.assert_allclose(turned, predict(*inputs), atol=1e-5)
+
+
+@pytest.mark.parametrize("scales", [(), (0.4,), (1.0, 2.1), (float("nan"),), (1.0,) * 6])
+def test_scales_out_of_range(model, scales):
+    with pytest.raises(PredictionError, match="1 to 5 scales of 0.5 to 2.0"):
+        make_prediction(model, scales=scales)
+
+
+def test_another_network_has_one_size(inputs):
+    luminance = tf.keras.Input((SIZE, SIZE, 1), name="luminance")
+    embedding = tf.keras.Input((DIM,), name="embedding")
+    ab = tf.keras.layers.Conv2D(2, 3, padding="same")(luminance)
+    other = tf.keras.Model([luminance, embedding], ab)
+    assert make_prediction(other)(*inputs).shape == (2, SIZE, SIZE, 2)
+    with pytest.raises(PredictionError, match="Tables I to III"):
+        make_prediction(other, scales=(0.5,))

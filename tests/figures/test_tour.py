@@ -1,0 +1,46 @@
+"""The start of a notebook: the portraits, and compiled code that keeps its remarks to itself."""
+
+import logging
+import os
+
+import pytest
+from skimage import data, io
+
+from koala_face.figures import notebook_setup
+
+
+@pytest.fixture(autouse=True)
+def _absl():
+    level = logging.getLogger("absl").level
+    yield
+    logging.getLogger("absl").setLevel(level)
+
+
+def test_without_a_folder_the_sample_portraits_are_written(tmp_path):
+    folder = notebook_setup.start(None, tmp_path / "new")
+    assert folder == tmp_path / "new" / "portraits"
+    assert (io.imread(folder / "astronaut.png") == data.astronaut()).all()
+
+
+def test_a_folder_is_taken_as_it_is(portrait_folder, tmp_path, monkeypatch):
+    before = sorted(portrait_folder.rglob("*"))
+    assert notebook_setup.start(portrait_folder, tmp_path / "new") == portrait_folder
+    assert sorted(portrait_folder.rglob("*")) == before
+    assert not (tmp_path / "new").exists()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert notebook_setup.start("~/portraits") == tmp_path / "portraits"
+
+
+def test_only_inside_is_compiled_code_quiet(capfd):
+    os.write(2, b"before ")
+    with notebook_setup.quiet_stderr():
+        os.write(2, b"inside ")
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "before after"
+
+
+def test_an_error_inside_gives_standard_error_back(capfd):
+    with pytest.raises(RuntimeError), notebook_setup.quiet_stderr():
+        raise RuntimeError
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"

@@ -1,0 +1,43 @@
+"""The validation error against scikit-image's Lab, written again in NumPy."""
+
+import numpy as np
+import pytest
+from skimage.color import rgb2lab
+
+from koala_face.data.portraits import Portraits
+from koala_face.models import build_colorizer
+from koala_face.training import validation
+from koala_face.training.recipe import Recipe
+
+SIZE = 16
+
+
+def six_portraits():
+    rng = np.random.default_rng(1)
+    pictures = rng.integers(0, 256, (6, SIZE, SIZE, 3), "uint8")
+    return Portraits(list("abcdef"), pictures, rng.random((6, 3), "float32"), {})
+
+
+# Plain; by XLA; by XLA and rewritten, as it would be after so many pixels.
+@pytest.mark.parametrize(("xla", "repaid"), [(False, 0), (True, 10**9), (True, 0)])
+def test_the_error_is_the_mean_over_all_values_of_all_batches(xla, repaid, monkeypatch):
+    monkeypatch.setattr(validation, "REPAID_PIXELS", repaid)
+    portraits = six_portraits()
+    model = build_colorizer(3, SIZE)
+    lab = rgb2lab(portraits.rgb)
+    predicted = model([lab[..., :1] / 100, portraits.embeddings], training=False).numpy()
+    expected = np.mean((predicted - lab[..., 1:] / 128) ** 2)
+    measured = validation.Validation(model, portraits, Recipe(batch_size=4, xla=xla))
+    np.testing.assert_allclose(measured.error(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("epochs", "rewritten"), [(4, False), (6, True)])
+def test_only_a_long_validation_pays_for_the_rewriting(epochs, rewritten, monkeypatch):
+    """An epoch sees 6 portraits twice and 500 for the statistics: 2.1 million pixels of 10.5."""
+    asked = []
+    monkeypatch.setattr(
+        validation, "quickest_forward", lambda model, compiled: asked.append(compiled)
+    )
+    model = build_colorizer(3, 64)
+    validation.Validation(model, six_portraits(), Recipe(epochs=epochs, xla=True))
+    assert asked == [rewritten]
