@@ -7,6 +7,7 @@ from pathlib import Path
 from koala_face.figures import report
 from koala_face.foundation.commands import flag_name, parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.files import short_name
 from koala_face.photographs.reading import find_photographs
 
 log = logging.getLogger("koala_face.evaluate")
@@ -113,8 +114,8 @@ def describe_subject(config: EvaluateConfig, model_file: Path, description, cons
 
     mean_ab, source = constant
     return Subject(
-        model=report.short_name(model_file),
-        data=report.short_name(config.data),
+        model=short_name(model_file),
+        data=short_name(config.data),
         command=as_command(config, model_file),
         color_only=config.color_only,
         size=config.size,
@@ -127,10 +128,10 @@ def describe_subject(config: EvaluateConfig, model_file: Path, description, cons
 
 def as_command(config: EvaluateConfig, model_file: Path) -> str:
     """The command that repeats this report; paths by their last two names."""
-    words = [f"python -m koala_face.evaluate --model {report.short_name(model_file)}"]
-    words.append(f"--data {report.short_name(config.data)} --size {config.size}")
+    words = [f"python -m koala_face.evaluate --model {short_name(model_file)}"]
+    words.append(f"--data {short_name(config.data)} --size {config.size}")
     if config.train_data:
-        words.append(f"--train-data {report.short_name(config.train_data)}")
+        words.append(f"--train-data {short_name(config.train_data)}")
     if config.color_only:
         words.append("--color-only")
     words.append(f"--resamples {config.resamples} --seed {config.seed}")

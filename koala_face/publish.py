@@ -54,7 +54,7 @@ def publish(config: PublishConfig) -> dict:
         raise PublishError(f"Expected a saturation above 0. Received: {config.saturation}.")
     find_photographs(config.data)
     from koala_face.colorizer.prediction import check_scales
-    from koala_face.figures.report import short_name
+    from koala_face.foundation.files import short_name
     from koala_face.model_files.files import load_model, save_model
     from koala_face.photographs.sample_portraits import write_sample_portraits
 

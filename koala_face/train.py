@@ -9,6 +9,7 @@ from pathlib import Path
 from koala_face.backbones import find_backbone, locate_weights
 from koala_face.foundation.commands import flag_name, parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.files import short_name
 from koala_face.photographs.reading import find_photographs
 from koala_face.training.allocator import keep_freed_memory
 from koala_face.training.recipe import Recipe
@@ -136,11 +137,6 @@ def as_command(config: TrainConfig) -> str:
         else:
             words.append(f"{name} {shlex.quote(str(value))}")
     return " ".join(words)
-
-
-def short_name(path: str) -> str:
-    """The last two names of a path: what may stand in a file that travels."""
-    return "/".join(Path(path).resolve().parts[-2:])
 
 
 def train_and_evaluate(config: TrainConfig, after_epoch=None) -> list[dict]:

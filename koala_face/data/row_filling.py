@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from koala_face.data.row_file import Key, RowFile, RowKind, create_rows, explained, open_rows
-from koala_face.foundation.files import locked
+from koala_face.foundation.files import locked, replacing
 from koala_face.photographs.reading import PhotographError, find_photographs
 
 log = logging.getLogger(__name__)
@@ -190,11 +190,8 @@ def _rewrite(path: Path, kind: RowKind, keys: Sequence[Key], old: RowFile | None
             for name, sha256 in zip(old.paths, old.hashes, strict=True)
             if name not in names and sha256.any()
         ]
-    # The lock is held: a file of this name was left by a process that was killed.
-    new_path = path.with_name(path.name + ".new")
-    try:
-        with explained(path):
-            create_rows(new_path, kind, [key.path for key in kept])
+    with explained(path), replacing(path) as new_path:
+        create_rows(new_path, kind, [key.path for key in kept])
         with contextlib.closing(RowFile(new_path, kind, writable=True)) as new:
             numbers = old.find(kept) if old is not None else np.full(len(kept), -1)
             for start in range(0, len(kept), COPIED_ROWS):
@@ -205,19 +202,6 @@ def _rewrite(path: Path, kind: RowKind, keys: Sequence[Key], old: RowFile | None
                 if found:
                     found_keys, found_numbers = zip(*found, strict=True)
                     new.write(found_keys, old.read(found_numbers))
-        with explained(path):
-            os.replace(new_path, path)
-            _sync_folder(path.parent)
-    finally:
-        new_path.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut; only POSIX systems open folders."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
 
 
 def _in_threads(function, folder, names: Sequence[str], ahead: int) -> Iterator:

@@ -11,7 +11,7 @@ from koala_face.backbones import find_backbone
 from koala_face.data.color_statistics import mean_ab
 from koala_face.data.portraits import load_portraits
 from koala_face.evaluation.scoring import Batch
-from koala_face.figures.report import short_name
+from koala_face.foundation.files import short_name
 
 log = logging.getLogger(__name__)
 

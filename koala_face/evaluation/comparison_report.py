@@ -17,6 +17,7 @@ from koala_face.evaluation.evaluation_report import (
     draw_training,
 )
 from koala_face.figures import paper, report
+from koala_face.foundation.files import short_name
 from koala_face.model_files.files import ModelDescription, load_model
 
 SEED = 0  # of the bootstrap
@@ -105,7 +106,7 @@ def write_comparison(
     histories = draw_trainings(folder, trials)
     names = baselines.name_baselines(constant, size)
     sections = [
-        f"# Descriptors compared on {report.code(report.short_name(data))}",
+        f"# Descriptors compared on {report.code(short_name(data))}",
         describe_trials(trials, size),
         *describe_tables(results, names, left_out, f"{resamples} resamples, seed {SEED}", source),
         *describe_differences(
@@ -161,7 +162,7 @@ def describe_trials(trials: dict[str, Trial], size: int) -> str:
     for name, trial in trials.items():
         training = trial.description.training
         how = training.get("command")
-        line = f"- {name}: {report.code(report.short_name(trial.file))}"
+        line = f"- {name}: {report.code(short_name(trial.file))}"
         lines.append(line + (f", {report.code(how)}" if how else ""))
     return "\n".join([*lines, describe_machine(), *describe_unreadable(portraits)])
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import markdown
 
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.files import replacing
 
 STYLE = """
 body { max-width: 66rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 sans-serif;
@@ -59,18 +60,14 @@ def write_report(folder, text: str) -> tuple[Path, Path]:
     )
     files = folder / "report.md", folder / "report.html"
     for file, content in zip(files, (text + "\n", page), strict=True):
-        file.write_text(content, encoding="utf-8")
+        with replacing(file) as beside:
+            beside.write_text(content, encoding="utf-8")
     return files
 
 
 def code(text) -> str:
     """Text as it is, such as a path or a command."""
     return f"`{text}`"
-
-
-def short_name(path) -> str:
-    """The last two names of a path: what may stand in a file that travels."""
-    return "/".join(Path(path).resolve().parts[-2:])
 
 
 def make_folder(path) -> Path:

@@ -14,7 +14,6 @@ attributes hold a `ModelDescription`, readable with h5py alone:
 import copy
 import dataclasses
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +23,7 @@ import tensorflow as tf
 from koala_face import __version__
 from koala_face.color import AB_SCALE, LUMINANCE_SCALE
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.files import replacing
 from koala_face.model_files.check import (
     ModelConfigError,
     check_config,
@@ -92,21 +92,15 @@ def save_model(model: keras.Model, path, description: ModelDescription) -> None:
         config = portable_config(model)
     except ModelConfigError as error:
         raise ModelFileError(f"{path} is not written. {error}") from error
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with h5py.File(temporary, "w") as file:
+        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
             _write_attributes(file, config, description)
             write_weights(file.create_group("model_weights"), model)
-        _flush(temporary)
-        os.replace(temporary, path)
-        _flush(path.parent)
     except OSError as error:
         raise ModelFileError(
             f"Expected a place where {path} can be written. Received: {error}. "
             "Choose another folder, or free some space."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_model(path) -> tuple[keras.Model, ModelDescription]:
@@ -179,15 +173,6 @@ def _write_attributes(file, config: dict, description: ModelDescription) -> None
     for row in dataclasses.fields(description):
         value = getattr(description, row.name)
         file.attrs[_attribute(row.name)] = json.dumps(value) if row.type is dict else value
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file or a folder's list of names is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _opened(path: Path) -> h5py.File:

@@ -4,11 +4,8 @@ A file is written beside its place under a hidden name and then renamed, so that
 photograph ever bears a photograph's name.
 """
 
-import contextlib
 import io
-import os
 import struct
-import uuid
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +14,7 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
+from koala_face.foundation.files import replacing
 from koala_face.photographs.decoding import Photograph, PhotographError
 from koala_face.photographs.profiles import srgb_profile
 from koala_face.photographs.reading import as_eight_bit, over_white
@@ -88,7 +86,7 @@ def write_photograph(path, photograph: Photograph, name: str, quality: int = 95)
         data = encode_tiff(photograph)
     else:
         data = _encode_by_pillow(photograph, name, quality)
-    write_beside(path, data)
+    write_whole(path, data)
     return notes
 
 
@@ -132,19 +130,16 @@ def with_alpha(photograph: Photograph) -> np.ndarray:
     return np.dstack([pixels, photograph.alpha])
 
 
-def write_beside(path: Path, data: bytes) -> None:
-    """Write bytes under a hidden name in the same folder, then rename; leaves no remains."""
-    beside = path.with_name(f".{uuid.uuid4().hex}.part")
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file, and the folders to it, whole or not at all.
+
+    Raises:
+        PhotographError: names the path and the system's reason.
+    """
     try:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(beside, "xb") as file:
-                file.write(data)
-            os.replace(beside, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
-            raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as beside:
+            beside.write_bytes(data)
     except OSError as error:
         raise PhotographError(f"{path}: cannot be written, {error.strerror}.") from error
 

@@ -15,11 +15,11 @@ import csv
 import json
 import os
 import platform
-from contextlib import contextmanager
 from pathlib import Path
 
 from koala_face import __version__
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.files import replacing
 
 HISTORY_COLUMNS = (
     "epoch",
@@ -120,15 +120,3 @@ class RunFolder:
                 f"Expected a folder to write the run into. Received: {self.path} ({error}). "
                 "Choose another with --output."
             ) from error
-
-
-@contextmanager
-def replacing(path):
-    """Give a path beside `path` to write; rename it over `path` when the block succeeds."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

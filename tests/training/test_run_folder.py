@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from koala_face.training.run_folder import HISTORY_COLUMNS, RunFolder, RunFolderError, replacing
+from koala_face.foundation.files import replacing
+from koala_face.training.run_folder import HISTORY_COLUMNS, RunFolder, RunFolderError
 
 ROW = {
     "epoch": 1,
