@@ -20,7 +20,7 @@ from koala_face.colorizer.full_size import gray_version
 from koala_face.evaluation.bootstrap import RESAMPLES, Estimate, estimate_means, transform
 from koala_face.figures.paper import LEVELS, count_levels
 from koala_face.foundation.errors import KoalaFaceError
-from koala_face.model_files.files import ONCE, ModelDescription
+from koala_face.model_files.files import ModelDescription
 from koala_face.photographs.reading import resize
 
 
@@ -85,8 +85,7 @@ def make_network(model, description: ModelDescription | None = None):
     measured, ab is brought there as `koala_face.colorize` brings it to a photograph's size.
     The description says of which predictions the mean is taken; without it there is one.
     """
-    mean = (description.mirrored, description.scales) if description else (False, ONCE)
-    colorizer = Colorizer(model, None, 0, mirrored=mean[0], scales=mean[1])
+    colorizer = Colorizer(model, None, 0, description=description)
     size = colorizer.size
 
     def color_network(batch: Batch) -> np.ndarray:

@@ -1,19 +1,11 @@
 """The start of a notebook: the portraits, and compiled code that keeps its remarks to itself."""
 
-import logging
 import os
 
 import pytest
 from skimage import data, io
 
 from koala_face.figures import notebook_setup
-
-
-@pytest.fixture(autouse=True)
-def _absl():
-    level = logging.getLogger("absl").level
-    yield
-    logging.getLogger("absl").setLevel(level)
 
 
 def test_without_a_folder_the_sample_portraits_are_written(tmp_path):
