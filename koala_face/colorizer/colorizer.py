@@ -4,6 +4,7 @@ colorizer = Colorizer.load("run/model.h5")
 rgb = colorizer(Image.open("photo.jpg"))
 """
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,14 +14,14 @@ from PIL import Image
 
 from koala_face import color
 from koala_face.backbones import find_backbone, locate_weights
-from koala_face.colorizer.full_size import color_pixels, gray_to_luminance, gray_version
+from koala_face.colorizer.full_size import color_pixels, luminance_of
 from koala_face.colorizer.prediction import ONCE, make_prediction
 from koala_face.colorizer.upsampling import EDGE_AWARE, UPSAMPLINGS, Upsampler
-from koala_face.data.embeddings import compile_descriptor
+from koala_face.data.embeddings import OVERSAMPLING, compile_descriptor, descriptor_input
 from koala_face.model_files.files import load_model
 from koala_face.model_files.shipped import VARIANTS, ColorizerError, shipped_model
 from koala_face.photographs.profiles import convert_to_srgb
-from koala_face.photographs.reading import as_eight_bit, over_white, resize
+from koala_face.photographs.reading import as_eight_bit, over_white, read_rgb, reduce, resize
 from koala_face.photographs.samples import samples_of_image, scale_to_sixteen_bit, split_alpha
 
 keras = tf.keras
@@ -30,9 +31,13 @@ BATCH_SIZE = 8
 
 
 class NetworkInput(NamedTuple):
-    """A photograph as the networks see it: two squares of uint8 gray, (size, size) and so on."""
+    """A photograph as the networks see it, in training too.
 
-    portrait: np.ndarray
+    luminance: (size, size) float32, L* in 0-100 of the photograph resized in its own channels.
+    descriptor: (descriptor_size, descriptor_size) uint8, its gray version resized.
+    """
+
+    luminance: np.ndarray
     descriptor: np.ndarray
 
 
@@ -137,11 +142,23 @@ class Colorizer:
                 colored.append(self.finish(pixels, seen, ab, np.uint8))
         return colored
 
-    def prepare(self, pixels) -> NetworkInput:
-        """Squeeze (H, W) or (H, W, 3) uint8 or uint16 pixels to the networks' sizes."""
-        gray = gray_version(pixels)
-        sizes = (self.size, self.descriptor_size)
-        return NetworkInput(*(resize(gray, size, size) for size in sizes))
+    def prepare(self, pixels: np.ndarray, jpeg: str | os.PathLike | None = None) -> NetworkInput:
+        """Squeeze (H, W) or (H, W, 3) uint8 or uint16 pixels to the networks' sizes.
+
+        As training does, see `data.load_portraits`: a picture of more pixels than needed is
+        averaged in whole blocks first, and a JPEG file, `jpeg`, by its decoder.
+        """
+        pixels = as_eight_bit(pixels)
+
+        def read(size: int) -> np.ndarray:
+            shortest = OVERSAMPLING * size
+            if jpeg is not None and min(pixels.shape[:2]) >= 2 * shortest:
+                return read_rgb(jpeg, shortest)
+            return reduce(pixels, shortest)
+
+        luminance = luminance_of(resize(read(self.size), self.size, self.size))
+        size = self.descriptor_size
+        return NetworkInput(luminance, descriptor_input(read(size), size))
 
     def embed(self, inputs: list[NetworkInput]) -> np.ndarray:
         """The descriptor's vectors, (N, D) float32, of N photographs."""
@@ -149,25 +166,25 @@ class Colorizer:
 
     def predict(self, inputs: list[NetworkInput], vectors) -> np.ndarray:
         """The network's a*, b*, (N, h, w, 2) float32, of N photographs and their vectors."""
-        return self._predict(np.stack([seen.portrait for seen in inputs]), vectors).numpy()
+        return self._predict(np.stack([seen.luminance for seen in inputs]), vectors).numpy()
 
     def finish(self, pixels, seen: NetworkInput, ab, dtype=None) -> np.ndarray:
         """Colour the whole photograph, (H, W, 3), at the depth of `pixels` or of `dtype`."""
-        luminance = small_luminance(seen.portrait, len(ab))
+        luminance = block_mean(seen.luminance, len(ab))
         return color_pixels(pixels, luminance, ab, self.upsampling, self.saturation, dtype)
 
     def upsample(self, seen: NetworkInput, ab, luminance) -> np.ndarray:
         """Bring ab to the size of a photograph's L*, (H, W) float32: (H, W, 2), unclipped."""
         height, width = luminance.shape
-        reduced = small_luminance(seen.portrait, len(ab))
+        reduced = block_mean(seen.luminance, len(ab))
         upsampler = Upsampler(self.saturation * ab, reduced, height, width, self.upsampling)
         return upsampler.tile(luminance, slice(0, height), slice(0, width))
 
 
-def small_luminance(portrait, size: int) -> np.ndarray:
-    """(S, S) uint8 gray as a network sees it to (size, size) float32 L*, averaged in blocks."""
-    block = len(portrait) // size
-    return gray_to_luminance(portrait).reshape(size, block, size, block).mean((1, 3))
+def block_mean(luminance: np.ndarray, size: int) -> np.ndarray:
+    """(S, S) float32 to (size, size), averaged in blocks."""
+    block = len(luminance) // size
+    return luminance.reshape(size, block, size, block).mean((1, 3))
 
 
 def pixels_of(image) -> np.ndarray:
@@ -202,24 +219,22 @@ def _samples_of_array(array):
 
 
 def _compile_network(model, size: int, predict_ab):
-    """A graph of uint8 grays and vectors to ab, left at the size before the last doubling.
+    """A graph of L* and vectors to ab, left at the size before the last doubling.
 
     The last row of Table III repeats each pixel four times; without the repetition the
     upsampling to the photograph's size starts from what the network really predicted.
     """
     repeats = 2 if isinstance(model.layers[-1], keras.layers.UpSampling2D) else 1
-    luminances = tf.constant(gray_to_luminance(np.arange(256, dtype=np.uint8)))
     dim = model.inputs[1].shape[1]
 
     @tf.function(
         input_signature=[
-            tf.TensorSpec((None, size, size), tf.uint8),
+            tf.TensorSpec((None, size, size), tf.float32),
             tf.TensorSpec((None, dim), tf.float32),
         ]
     )
-    def predict(portraits, vectors):
-        luminance = tf.gather(luminances, tf.cast(portraits, tf.int32))[..., None]
-        ab = predict_ab(color.scale_luminance(luminance), vectors)
+    def predict(luminance, vectors):
+        ab = predict_ab(color.scale_luminance(luminance[..., None]), vectors)
         return color.unscale_ab(ab[:, ::repeats, ::repeats])
 
     return predict

@@ -119,7 +119,8 @@ def _start_writing(batch, colorizer, writers, quality, side_by_side):
 def _read(colorizer: Colorizer, job: Job) -> Read:
     start = time.perf_counter()
     photograph = read_photograph(job.source)
-    seen = colorizer.prepare(photograph.pixels)
+    jpeg = job.source if photograph.format == "JPEG" else None
+    seen = colorizer.prepare(photograph.pixels, jpeg)
     return Read(photograph, seen, time.perf_counter() - start)
 
 

@@ -77,10 +77,13 @@ def read_rgb(path, shortest: int | None = None) -> np.ndarray:
         rgb = np.stack([rgb] * 3, axis=-1)
     if photograph.alpha is not None:
         rgb = over_white(rgb, as_eight_bit(photograph.alpha))
-    factor = min(rgb.shape[:2]) // shortest if shortest else 1
-    if factor > 1:
-        rgb = np.asarray(Image.fromarray(rgb).reduce(factor))
-    return rgb
+    return reduce(rgb, shortest) if shortest else rgb
+
+
+def reduce(pixels: np.ndarray, shortest: int) -> np.ndarray:
+    """Average whole blocks of uint8 pixels, as long as the shorter side keeps `shortest`."""
+    factor = min(pixels.shape[:2]) // shortest
+    return np.asarray(Image.fromarray(pixels).reduce(factor)) if factor > 1 else pixels
 
 
 def resize(pixels, height: int, width: int) -> np.ndarray:
