@@ -22,7 +22,12 @@ from koala_face.model_files.files import load_model
 from koala_face.model_files.shipped import VARIANTS, ColorizerError, shipped_model
 from koala_face.photographs.profiles import convert_to_srgb
 from koala_face.photographs.reading import as_eight_bit, over_white, read_rgb, reduce, resize
-from koala_face.photographs.samples import samples_of_image, scale_to_sixteen_bit, split_alpha
+from koala_face.photographs.samples import (
+    Samples,
+    samples_of_image,
+    scale_to_sixteen_bit,
+    split_alpha,
+)
 
 keras = tf.keras
 
@@ -194,16 +199,16 @@ def pixels_of(image) -> np.ndarray:
         TypeError, ValueError: for an array that is no picture.
     """
     if isinstance(image, Image.Image):
-        samples, alpha = samples_of_image(image)
+        samples, alpha, _ = samples_of_image(image)
         samples, _ = convert_to_srgb(samples, image.info.get("icc_profile"))
     else:
-        samples, alpha = _samples_of_array(np.asarray(image))
+        samples, alpha, _ = _samples_of_array(np.asarray(image))
     if alpha is not None:
         samples = over_white(as_eight_bit(samples), as_eight_bit(alpha))
     return samples
 
 
-def _samples_of_array(array):
+def _samples_of_array(array) -> Samples:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.shape[2:] not in ((), (2,), (3,), (4,)) or array.ndim < 2 or array.size == 0:
@@ -215,7 +220,7 @@ def _samples_of_array(array):
         array, _ = scale_to_sixteen_bit(array, 16)
     elif array.dtype not in (np.uint8, np.uint16):
         raise TypeError(f"Expected uint8, uint16 or float in 0-1. Received: {array.dtype}.")
-    return split_alpha(array) if array.shape[2:] in ((2,), (4,)) else (array, None)
+    return split_alpha(array) if array.shape[2:] in ((2,), (4,)) else Samples(array)
 
 
 def _compile_network(model, size: int, predict_ab):
