@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from koala_face.colorizer.jobs import (
+    MARK,
     Job,
     check_writable,
     name_variant,
@@ -143,10 +144,9 @@ def plan_work(config: ColorizeConfig) -> Work:
         KoalaFaceError: for nothing to colour, a model, its weights or a folder for the results.
     """
     plan = plan_jobs(config.input, config.output, config.format)
-    for path in plan.passed_over:
-        if str(path) in config.input:
-            log.info("%s", on_one_line(f"{path}: is a result itself; with -o it is coloured anew"))
-    batches, targets, finished, failures = [], [], 0, plan.unlisted
+    if plan.results and not plan.jobs:
+        log.info("What is named NAME%s is taken for a result: name it with -o to colour it.", MARK)
+    batches, targets, finished, failures = [], [], 0, plan.unreadable
     for model, jobs in choose_models(config, plan.jobs):
         targets += [job.target for job in jobs]
         waiting = [job for job in jobs if config.overwrite or not os.path.isfile(job.target)]
@@ -160,7 +160,8 @@ def plan_work(config: ColorizeConfig) -> Work:
     if batches and config.output is not None:
         output = Path(config.output)
         check_writable(output.parent if names_a_file(output) else output)
-    return Work(batches, targets, finished, len(plan.passed_over), failures)
+    others = plan.passed_over + len(plan.results - set(targets))
+    return Work(batches, targets, finished, others, failures)
 
 
 def choose_models(config: ColorizeConfig, jobs: list[Job]) -> list[tuple[Path, list[Job]]]:

@@ -15,23 +15,24 @@ import tensorflow as tf
 
 from koala_face import color
 from koala_face.backbones import find_backbone, locate_weights
-from koala_face.colorizer.full_size import color_pixels, gray_to_luminance, gray_version
+from koala_face.colorizer.full_size import color_pixels, luminance_of
 from koala_face.colorizer.jobs import format_of_name
 from koala_face.colorizer.pictures import (
     Picture,
     beside_gray,
     is_colored,
+    jpeg_of,
     opaque_pixels,
     photograph_of,
 )
-from koala_face.colorizer.prediction import ONCE, make_prediction
+from koala_face.colorizer.prediction import ONCE, compile_prediction, make_prediction
 from koala_face.colorizer.upsampling import EDGE_AWARE, UPSAMPLINGS, Upsampler
-from koala_face.data.embeddings import compile_descriptor
+from koala_face.data.embeddings import OVERSAMPLING, compile_descriptor, descriptor_input
 from koala_face.model_files.files import ModelDescription, load_model
 from koala_face.model_files.shipped import VARIANTS, ColorizerError, shipped_model
 from koala_face.photographs.decoding import Photograph
 from koala_face.photographs.encoding import write_photograph
-from koala_face.photographs.reading import resize
+from koala_face.photographs.reading import as_eight_bit, read_rgb, reduce, resize
 
 keras = tf.keras
 
@@ -40,9 +41,13 @@ BATCH_SIZE = 8
 
 
 class NetworkInput(NamedTuple):
-    """A photograph as the networks see it: two squares of uint8 gray, (size, size) and so on."""
+    """A photograph as the networks see it, in training too.
 
-    portrait: np.ndarray
+    luminance: (size, size) float32, L* in 0-100 of the photograph resized in its own channels.
+    descriptor: (descriptor_size, descriptor_size) uint8, its gray version resized.
+    """
+
+    luminance: np.ndarray
     descriptor: np.ndarray
 
 
@@ -80,7 +85,7 @@ class Colorizer:
         self._embed = embed
         mean = (description.mirrored, description.scales) if description else (False, ONCE)
         self.predict_ab = make_prediction(model, *mean)
-        self._predict = _compile_network(model, self.size, self.predict_ab)
+        self._predict = compile_prediction(model, self.predict_ab)
 
     @classmethod
     def load(
@@ -140,11 +145,12 @@ class Colorizer:
 
     def colorize_many(self, pictures: Iterable[Picture]) -> list[np.ndarray]:
         """Colour photographs of any sizes, several at a time through the network."""
-        photographs = [opaque_pixels(photograph_of(picture)) for picture in pictures]
-        colored = []
-        for start in range(0, len(photographs), BATCH_SIZE):
-            batch = photographs[start : start + BATCH_SIZE]
-            inputs = [self.prepare(pixels) for pixels in batch]
+        pictures, colored = list(pictures), []
+        for start in range(0, len(pictures), BATCH_SIZE):
+            read = [(one, photograph_of(one)) for one in pictures[start : start + BATCH_SIZE]]
+            batch = [opaque_pixels(photograph) for _, photograph in read]
+            jpegs = [jpeg_of(*pair) for pair in read]
+            inputs = [self.prepare(*pair) for pair in zip(batch, jpegs, strict=True)]
             predictions = self.predict(inputs, self.embed(inputs))
             for pixels, seen, ab in zip(batch, inputs, predictions, strict=True):
                 colored.append(self.finish(pixels, seen, ab, np.uint8))
@@ -176,16 +182,28 @@ class Colorizer:
         """
         format = format_of_name(path, format)
         photograph = photograph_of(picture)
-        seen = self.prepare(photograph.pixels)
+        seen = self.prepare(photograph.pixels, jpeg_of(picture, photograph))
         ab = self.predict([seen], self.embed([seen]))[0]
         colored = self.finish_photograph(photograph, seen, ab, side_by_side)
         return (*colored.notes, *write_photograph(path, colored, format, quality))
 
-    def prepare(self, pixels) -> NetworkInput:
-        """Squeeze (H, W) or (H, W, 3) uint8 or uint16 pixels to the networks' sizes."""
-        gray = gray_version(pixels)
-        sizes = (self.size, self.descriptor_size)
-        return NetworkInput(*(resize(gray, size, size) for size in sizes))
+    def prepare(self, pixels: np.ndarray, jpeg: str | os.PathLike | None = None) -> NetworkInput:
+        """Squeeze (H, W) or (H, W, 3) uint8 or uint16 pixels to the networks' sizes.
+
+        As training does, see `data.load_portraits`: a picture of more pixels than needed is
+        averaged in whole blocks first, and a JPEG file, `jpeg`, by its decoder.
+        """
+        pixels = as_eight_bit(pixels)
+
+        def read(size: int) -> np.ndarray:
+            shortest = OVERSAMPLING * size
+            if jpeg is not None and min(pixels.shape[:2]) >= 2 * shortest:
+                return read_rgb(jpeg, shortest)
+            return reduce(pixels, shortest)
+
+        luminance = luminance_of(resize(read(self.size), self.size, self.size))
+        size = self.descriptor_size
+        return NetworkInput(luminance, descriptor_input(read(size), size))
 
     def embed(self, inputs: list[NetworkInput]) -> np.ndarray:
         """The descriptor's vectors, (N, D) float32, of N photographs."""
@@ -193,11 +211,11 @@ class Colorizer:
 
     def predict(self, inputs: list[NetworkInput], vectors) -> np.ndarray:
         """The network's a*, b*, (N, h, w, 2) float32, of N photographs and their vectors."""
-        return self._predict(np.stack([seen.portrait for seen in inputs]), vectors).numpy()
+        return self._predict(np.stack([seen.luminance for seen in inputs]), vectors).numpy()
 
     def finish(self, pixels, seen: NetworkInput, ab, dtype=None) -> np.ndarray:
         """Colour the whole photograph, (H, W, 3), at the depth of `pixels` or of `dtype`."""
-        luminance = small_luminance(seen.portrait, len(ab))
+        luminance = block_mean(seen.luminance, len(ab))
         return color_pixels(pixels, luminance, ab, self.upsampling, self.saturation, dtype)
 
     def finish_photograph(
@@ -214,36 +232,12 @@ class Colorizer:
     def upsample(self, seen: NetworkInput, ab, luminance) -> np.ndarray:
         """Bring ab to the size of a photograph's L*, (H, W) float32: (H, W, 2), unclipped."""
         height, width = luminance.shape
-        reduced = small_luminance(seen.portrait, len(ab))
+        reduced = block_mean(seen.luminance, len(ab))
         upsampler = Upsampler(self.saturation * ab, reduced, height, width, self.upsampling)
         return upsampler.tile(luminance, slice(0, height), slice(0, width))
 
 
-def small_luminance(portrait, size: int) -> np.ndarray:
-    """(S, S) uint8 gray as a network sees it to (size, size) float32 L*, averaged in blocks."""
-    block = len(portrait) // size
-    return gray_to_luminance(portrait).reshape(size, block, size, block).mean((1, 3))
-
-
-def _compile_network(model, size: int, predict_ab):
-    """A graph of uint8 grays and vectors to ab, left at the size before the last doubling.
-
-    The last row of Table III repeats each pixel four times; without the repetition the
-    upsampling to the photograph's size starts from what the network really predicted.
-    """
-    repeats = model.get_layer("ab").size[0]
-    luminances = tf.constant(gray_to_luminance(np.arange(256, dtype=np.uint8)))
-    dim = model.inputs[1].shape[1]
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((None, size, size), tf.uint8),
-            tf.TensorSpec((None, dim), tf.float32),
-        ]
-    )
-    def predict(portraits, vectors):
-        luminance = tf.gather(luminances, tf.cast(portraits, tf.int32))[..., None]
-        ab = predict_ab(color.scale_luminance(luminance), vectors)
-        return color.unscale_ab(ab[:, ::repeats, ::repeats])
-
-    return predict
+def block_mean(luminance: np.ndarray, size: int) -> np.ndarray:
+    """(S, S) float32 to (size, size), averaged in blocks."""
+    block = len(luminance) // size
+    return luminance.reshape(size, block, size, block).mean((1, 3))

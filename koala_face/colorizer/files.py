@@ -11,14 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from koala_face.colorizer.colorizer import BATCH_SIZE, Colorizer, NetworkInput
-from koala_face.colorizer.jobs import Job, why_impossible
+from koala_face.colorizer.jobs import Job
+from koala_face.colorizer.pictures import jpeg_of
 from koala_face.foundation.errors import KoalaFaceError
-from koala_face.photographs.decoding import (
-    Photograph,
-    PhotographError,
-    count_pixels,
-    read_photograph,
-)
+from koala_face.photographs.decoding import Photograph, count_pixels, read_photograph
 from koala_face.photographs.encoding import write_photograph
 
 log = logging.getLogger(__name__)
@@ -74,7 +70,7 @@ def colorize_files(
     try:
         while queue or reading or writing:
             while queue and len(reading) < READ_AHEAD:
-                size = _count_pixels(queue[0])
+                size = count_pixels(queue[0].source)
                 if in_work and in_work + size > PIXELS_IN_WORK:
                     break
                 in_work += size
@@ -136,21 +132,10 @@ def _failed(writers: ThreadPoolExecutor, job: Job, error: Exception) -> Future:
     return writers.submit(Outcome, job, _describe_failure(job, error), (), {})
 
 
-def _count_pixels(job: Job) -> int:
-    """What the header says; 0 where reading will tell what is wrong, as with a pipe's end."""
-    try:
-        return 0 if why_impossible(job) else count_pixels(job.source)
-    except Exception:
-        return 0
-
-
 def _read(colorizer: Colorizer, job: Job) -> Read:
     start = time.perf_counter()
-    reason = why_impossible(job)
-    if reason is not None:
-        raise PhotographError(reason)
     photograph = read_photograph(job.source)
-    seen = colorizer.prepare(photograph.pixels)
+    seen = colorizer.prepare(photograph.pixels, jpeg_of(job.source, photograph))
     return Read(photograph, seen, time.perf_counter() - start)
 
 

@@ -5,14 +5,14 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from koala_face.model_files.shipped import VARIANTS
 from koala_face.photographs.decoding import PhotographError
 from koala_face.photographs.encoding import OUTPUT_FORMATS, format_of_suffix
-from koala_face.photographs.reading import find_photographs
+from koala_face.photographs.reading import search_folder
 
 # For inputs in a format that is not written, such as GIF: loses nothing.
 FALLBACK_FORMAT = "png"
@@ -33,25 +33,27 @@ class Plan(NamedTuple):
     """What the inputs come to.
 
     jobs: photographs and where they go.
-    passed_over: other files of the folders, and results of this command among the inputs.
-    unlisted: a line for each folder that cannot be listed.
+    results: of earlier runs among the inputs, which are not coloured again.
+    passed_over: how many other files the folders hold.
+    unreadable: a line for each folder that cannot be listed.
     """
 
     jobs: list[Job]
-    passed_over: list[Path]
-    unlisted: list[str]
+    results: set[Path]
+    passed_over: int
+    unreadable: list[str]
 
 
 class Found(NamedTuple):
     """Photographs, each with its place below the output folder; the rest as in `Plan`."""
 
     photographs: list[tuple[Path, Path]]
-    passed_over: Sequence[Path] = ()
-    unlisted: Sequence[str] = ()
+    passed_over: int = 0
+    unreadable: Sequence[str] = ()
 
 
 def plan_jobs(
-    inputs: Iterable[str | os.PathLike],
+    inputs: Sequence[str | os.PathLike],
     output: str | os.PathLike | None = None,
     format: str | None = None,
 ) -> Plan:
@@ -75,6 +77,10 @@ def plan_jobs(
     output = None if output is None else Path(output)
     found = [_find(os.fspath(text), output) for text in inputs]
     pairs = list(dict.fromkeys(pair for part in found for pair in part.photographs))
+    # Named outright and with a place to go, such a name may be a photograph's own.
+    named = set() if output is None else set(map(Path, inputs))
+    results = {path for path, _ in pairs if OWN_RESULT.search(path.stem)} - named
+    pairs = [(path, place) for path, place in pairs if path not in results]
     if output is None:
         jobs = [_job(source, source.with_stem(source.stem + MARK), format) for source, _ in pairs]
     elif names_a_file(output):
@@ -87,9 +93,8 @@ def plan_jobs(
     else:
         jobs = [_job(source, output / place, format) for source, place in pairs]
     _refuse_collisions(jobs)
-    passed_over = {path for part in found for path in part.passed_over}
-    passed_over -= {job.target for job in jobs}
-    return Plan(jobs, sorted(passed_over), [line for part in found for line in part.unlisted])
+    passed_over = sum(part.passed_over for part in found)
+    return Plan(jobs, results, passed_over, [line for part in found for line in part.unreadable])
 
 
 def format_of_name(path: str | os.PathLike, format: str | None = None) -> str:
@@ -162,40 +167,24 @@ def _find(text: str, output: Path | None) -> Found:
     if os.path.isdir(path):
         return _find_in_folder(path, output)
     if os.path.lexists(path) or not glob.has_magic(text):
-        if output is None and OWN_RESULT.search(path.stem):
-            return Found([], [path])
         return Found([(path, Path(path.name))])
     matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
     if not matches:
         raise PhotographError(f"Expected photographs that match {text}. Found none.")
-    files = [match for match in matches if os.path.isfile(match)]
-    good = [match for match in files if not OWN_RESULT.search(match.stem)]
-    return Found([(match, Path(match.name)) for match in good], sorted(set(files) - set(good)))
+    return Found([(match, Path(match.name)) for match in matches if os.path.isfile(match)])
 
 
 def _find_in_folder(folder: Path, output: Path | None) -> Found:
-    unlisted: list[OSError] = []
-    files = []
-    for place, folders, names in os.walk(folder, onerror=unlisted.append):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [Path(place, name) for name in names if not name.startswith(".")]
-    try:
-        photographs = [folder / place for place in find_photographs(folder)]
-    except PhotographError:
-        if not unlisted:
-            raise
-        photographs = []
+    found = search_folder(folder)
+    places = found.photographs
     # The results of an earlier run may lie inside the folder that is coloured.
     here = None if output is None else Path(os.path.realpath(output))
     if here is not None and here != Path(os.path.realpath(folder)):
-        photographs = [path for path in photographs if not _is_below(path, here)]
-        files = [path for path in files if not _is_below(path, here)]
-    good = [path for path in photographs if not OWN_RESULT.search(path.stem)]
-    return Found(
-        [(path, path.relative_to(folder)) for path in good],
-        sorted(set(files) - set(good)),
-        [f"{error.filename}: the folder cannot be listed, {error.strerror}." for error in unlisted],
-    )
+        places = [place for place in places if not _is_below(folder / place, here)]
+    lines = [
+        f"{folder / place}: cannot be listed, {why}." for place, why in found.unreadable.items()
+    ]
+    return Found([(folder / place, place) for place in places], found.passed_over, lines)
 
 
 def _is_below(path: Path, folder: Path) -> bool:

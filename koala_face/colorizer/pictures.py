@@ -6,11 +6,15 @@ import numpy as np
 from PIL import Image
 
 from koala_face.colorizer.full_size import gray_version
-from koala_face.photographs.decoding import Photograph, read_photograph, turn_upright
-from koala_face.photographs.metadata import ORIENTATION, from_pillow, keep_description
-from koala_face.photographs.profiles import convert_to_srgb
+from koala_face.photographs.decoding import Photograph, make_photograph, read_photograph
+from koala_face.photographs.metadata import from_pillow
 from koala_face.photographs.reading import as_eight_bit, over_white
-from koala_face.photographs.samples import samples_of_image, scale_to_sixteen_bit, split_alpha
+from koala_face.photographs.samples import (
+    Samples,
+    samples_of_image,
+    scale_to_sixteen_bit,
+    split_alpha,
+)
 
 # What can be coloured: a path, or a picture in memory.
 Picture = str | os.PathLike | Image.Image | np.ndarray
@@ -27,20 +31,16 @@ def photograph_of(picture: Picture) -> Photograph:
     """
     if isinstance(picture, (str, os.PathLike)):
         return read_photograph(picture)
-    if not isinstance(picture, Image.Image):
-        return Photograph(*_samples_of_array(np.asarray(picture)))
-    metadata = from_pillow(picture)
-    samples, alpha = samples_of_image(picture)
-    pixels, notes = convert_to_srgb(samples, metadata.profile)
-    turn = metadata.exif.get(ORIENTATION, 1)
-    return Photograph(
-        turn_upright(pixels, turn),
-        None if alpha is None else turn_upright(alpha, turn),
-        exif=keep_description(metadata.exif),
-        dpi=metadata.dpi,
-        has_profile=bool(metadata.profile),
-        notes=(*metadata.notes, *notes),
-    )
+    if isinstance(picture, Image.Image):
+        metadata = from_pillow(picture)
+        return make_photograph(samples_of_image(picture), metadata)
+    samples = _samples_of_array(np.asarray(picture))
+    return Photograph(samples.color, samples.alpha, notes=tuple(samples.notes))
+
+
+def jpeg_of(picture: Picture, photograph: Photograph) -> Picture | None:
+    """The path of a photograph that was read from a JPEG file; None for all others."""
+    return picture if photograph.format == "JPEG" else None
 
 
 def opaque_pixels(photograph: Photograph) -> np.ndarray:
@@ -67,7 +67,7 @@ def beside_gray(photograph: Photograph, colored: Photograph) -> Photograph:
     return colored._replace(pixels=pixels, alpha=alpha)
 
 
-def _samples_of_array(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def _samples_of_array(array: np.ndarray) -> Samples:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.shape[2:] not in ((), (2,), (3,), (4,)) or array.ndim < 2 or array.size == 0:
@@ -79,4 +79,4 @@ def _samples_of_array(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]
         array, _ = scale_to_sixteen_bit(array, 16)
     elif array.dtype not in (np.uint8, np.uint16):
         raise TypeError(f"Expected uint8, uint16 or float in 0-1. Received: {array.dtype}.")
-    return split_alpha(array) if array.shape[2:] in ((2,), (4,)) else (array, None)
+    return split_alpha(array) if array.shape[2:] in ((2,), (4,)) else Samples(array)

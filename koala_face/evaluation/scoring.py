@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from koala_face import color, metrics, models
 from koala_face.colorizer.colorizer import Colorizer, NetworkInput
-from koala_face.colorizer.full_size import gray_version
+from koala_face.colorizer.full_size import luminance_of
 from koala_face.evaluation.bootstrap import RESAMPLES, Estimate, estimate_means, transform
 from koala_face.figures.paper import LEVELS, count_levels
 from koala_face.foundation.errors import KoalaFaceError
@@ -92,7 +92,7 @@ def make_network(model, description: ModelDescription | None = None):
         if batch.rgb.shape[1:3] == (size, size):
             luminance = color.scale_luminance(batch.luminance)
             return color.unscale_ab(np.asarray(colorizer.predict_ab(luminance, batch.embedding)))
-        seen = [NetworkInput(resize(gray_version(rgb), size, size), None) for rgb in batch.rgb]
+        seen = [NetworkInput(luminance_of(resize(rgb, size, size)), None) for rgb in batch.rgb]
         predicted = colorizer.predict(seen, batch.embedding)
         inputs = zip(seen, predicted, batch.luminance[..., 0], strict=True)
         return np.stack([colorizer.upsample(*portrait) for portrait in inputs])

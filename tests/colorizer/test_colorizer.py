@@ -86,7 +86,7 @@ def test_photographs_of_different_sizes_go_together_and_come_out_as_alone(
 
 def test_networks_see_the_squeezed_gray_version(random_colorizer, astronaut):
     seen = random_colorizer.prepare(astronaut[:100])
-    assert seen.portrait.shape == (SIZE, SIZE)
+    assert seen.luminance.shape == (SIZE, SIZE)
     assert seen.descriptor.shape == (INPUT_SIZE, INPUT_SIZE)
     luminance = rgb2lab(np.dstack([seen.descriptor] * 3))[..., 0].mean()
     assert luminance == pytest.approx(rgb2lab(astronaut[:100])[..., 0].mean(), abs=1.5)
@@ -96,8 +96,9 @@ def test_prediction_is_the_models_before_its_last_repetition(astronaut):
     model = build_colorizer(NONE.embedding_dim, SIZE)
     colorizer = Colorizer(model, zeros, INPUT_SIZE)
     seen = colorizer.prepare(astronaut)
-    gray = np.dstack([seen.portrait] * 3)
-    luminance = (rgb2lab(gray)[..., 0] / 100).astype(np.float32)[None, ..., None]
+    small = np.asarray(Image.fromarray(astronaut).reduce(512 // (2 * SIZE)))
+    small = np.asarray(Image.fromarray(small).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+    luminance = (rgb2lab(small)[..., 0] / 100).astype(np.float32)[None, ..., None]
     expected = model.predict([luminance, np.zeros((1, NONE.embedding_dim))], verbose=0) * 128
     found = colorizer.predict([seen], colorizer.embed([seen]))
     assert found.shape == (1, SIZE // 2, SIZE // 2, 2)
