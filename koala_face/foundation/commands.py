@@ -95,13 +95,12 @@ def run(main: Callable[[], int | None]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED
-    except BrokenPipeError:  # the reader has seen enough
+    except OSError:
+        if finish_output():  # another file's failure: a defect
+            raise
         status = 1
-    failure = finish_output()
-    if failure is not None:
+    if not finish_output():
         status = status or 1
-        if not isinstance(failure, BrokenPipeError):
-            print(f"error: standard output: {failure.strerror}", file=sys.stderr)
     sys.exit(status or 0)
 
 

@@ -38,14 +38,13 @@ def prepare_streams() -> None:
     """Open what was closed, and let a message that cannot be written end nothing.
 
     Without a descriptor 2 the next file opened would get it, and with it all that compiled code
-    has to say. What is opened here cannot be written: a result for a closed standard output is
-    an error, not lost.
+    has to say. Only messages may be lost: a result for a closed standard output is an error.
     """
-    for number in range(3):
+    for number, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDONLY)  # gets the lowest number that is free
+            os.open(os.devnull, mode)  # gets the lowest number that is free
     sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     sys.stderr = Unfailing(_own_stderr())
 
@@ -88,8 +87,8 @@ def quiet_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-def finish_output() -> OSError | None:
-    """Write what standard output still holds; the error if its reader is gone or its disk full."""
+def finish_output() -> bool:
+    """Write what standard output still holds; False if its reader is gone or its disk full."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -97,5 +96,7 @@ def finish_output() -> OSError | None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
-        return error
-    return None
+        if not isinstance(error, BrokenPipeError):  # not a reader who has seen enough
+            print(f"error: standard output: {error.strerror}", file=sys.stderr)
+        return False
+    return True

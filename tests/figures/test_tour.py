@@ -1,8 +1,5 @@
-"""The start of a notebook: the portraits, and compiled code that keeps its remarks to itself."""
+"""The start of a notebook: the portraits."""
 
-import os
-
-import pytest
 from skimage import data, io
 
 from koala_face.figures import notebook_setup
@@ -21,18 +18,3 @@ def test_a_folder_is_taken_as_it_is(portrait_folder, tmp_path, monkeypatch):
     assert not (tmp_path / "new").exists()
     monkeypatch.setenv("HOME", str(tmp_path))
     assert notebook_setup.start("~/portraits") == tmp_path / "portraits"
-
-
-def test_only_inside_is_compiled_code_quiet(capfd):
-    os.write(2, b"before ")
-    with notebook_setup.quiet_stderr():
-        os.write(2, b"inside ")
-    os.write(2, b"after")
-    assert capfd.readouterr().err == "before after"
-
-
-def test_an_error_inside_gives_standard_error_back(capfd):
-    with pytest.raises(RuntimeError), notebook_setup.quiet_stderr():
-        raise RuntimeError
-    os.write(2, b"heard")
-    assert capfd.readouterr().err == "heard"
