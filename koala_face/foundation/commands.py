@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import errno
 import logging
 import os
 import sys
@@ -95,9 +96,11 @@ def run(main: Callable[[], int | None]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED
-    except OSError:
-        if finish_output():  # another file's failure: a defect
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
             raise
+        if error.errno == errno.ENOSPC:  # and not a reader who has seen enough
+            print(f"error: {error.strerror}", file=sys.stderr)
         status = 1
     if not finish_output():
         status = status or 1

@@ -97,6 +97,6 @@ def finish_output() -> bool:
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
         if not isinstance(error, BrokenPipeError):  # not a reader who has seen enough
-            print(f"error: standard output: {error.strerror}", file=sys.stderr)
+            print(f"error: {error.strerror}", file=sys.stderr)
         return False
     return True
