@@ -45,6 +45,7 @@ MAY_IMPORT["evaluation"] = {
 ROOMS = set(MAY_IMPORT)
 MAY_IMPORT |= dict.fromkeys(COMMANDS, ROOMS)
 MAY_IMPORT["__main__"] = {"foundation"}
+MAY_IMPORT["compare"] = {*ROOMS, "train"}  # it holds finished runs against train's settings
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
