@@ -1,6 +1,7 @@
 """What the reports of `evaluate` and `compare` have in common: Figure 2, and where numbers are
 from."""
 
+import csv
 import logging
 import math
 import os
@@ -42,7 +43,7 @@ def read_history(model_file: Path) -> list[dict]:
         losses = [float(row["loss"]) + int(row["epoch"]) for row in history]
         if not all(map(math.isfinite, losses)):
             raise ValueError("a loss is not finite")
-    except (KoalaFaceError, OSError, ValueError, LookupError, TypeError) as error:
+    except (KoalaFaceError, OSError, ValueError, LookupError, TypeError, csv.Error) as error:
         log.warning(
             "%s is no history of a training run (%s: %s). The report has no Figure 2.",
             *(run.history_file, type(error).__name__, error),
