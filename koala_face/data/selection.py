@@ -43,7 +43,7 @@ def join(first: Portraits, second: Portraits) -> Portraits:
     """The portraits of two folders, one after the other."""
     return Portraits(
         [*first.paths, *second.paths],
-        Joined(first.portraits, second.rgb),
+        Joined(first.rgb, second.rgb),
         Joined(first.embeddings, second.embeddings),
         {**first.unreadable, **second.unreadable},
     )

@@ -82,7 +82,7 @@ def test_parts_of_a_folder_are_indexed_as_arrays_are():
 def test_two_folders_are_indexed_as_one_array():
     first, second = portraits_of(["a.jpg", "b.jpg"]), portraits_of(["c.jpg", "d.jpg", "e.jpg"])
     both = selection.join(first, second)
-    whole = np.concatenate([first.portraits, second.rgb])
+    whole = np.concatenate([first.rgb, second.rgb])
     assert both.paths == ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"]
     for index in (0, 4, -2, slice(1, 4), [4, 0, 2, 2], []):
         assert np.array_equal(both.rgb[index], whole[index])
