@@ -75,8 +75,9 @@ def evaluate(config: EvaluateConfig) -> dict:
     from koala_face.colorizer.colorizer import shipped_model
     from koala_face.evaluation import baselines, evaluation_report, report_parts, scoring
     from koala_face.model_files.files import load_model
+    from koala_face.models import check_size
 
-    scoring.check_size(config.size)
+    check_size(config.size)
     model_file = Path(config.model or shipped_model(config.variant))
     network, description = load_model(model_file)
     history = report_parts.read_history(model_file)

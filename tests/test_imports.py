@@ -17,7 +17,7 @@ PAPER = {"color", "models", "metrics"}
 MAY_IMPORT = {
     "foundation": set(),
     "color": set(),
-    "models": set(),
+    "models": {"foundation"},
     "metrics": set(),
     "photographs": {"foundation", "color"},
     "backbones": {"foundation"},

@@ -23,6 +23,7 @@ from koala_face.figures import paper
 from koala_face.figures.report import Part, code, code_block, figure, plain
 from koala_face.foundation.files import short_name
 from koala_face.model_files.files import ModelDescription, load_model
+from koala_face.models import check_size
 
 SEED = 0  # of the bootstrap
 
@@ -60,11 +61,11 @@ def load_trials(
         size: height and width at which is measured.
 
     Raises:
-        EvaluationError: for a size that is no multiple of 8, or if one descriptor could read
-            other photographs than the rest.
+        SizeError: for a size that is no multiple of 8.
+        EvaluationError: if one descriptor could read other photographs than the rest.
         KoalaFaceError: from the parts; names file or descriptor.
     """
-    scoring.check_size(size)
+    check_size(size)
     trials = {}
     for name, file in models.items():
         model, description = load_model(file)

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from koala_face import color, metrics, models
+from koala_face import color, metrics
 from koala_face.colorizer.colorizer import Colorizer, NetworkInput
 from koala_face.colorizer.full_size import gray_version
 from koala_face.data.portraits import Portraits
@@ -109,18 +109,6 @@ def make_network(model: tf.keras.Model, description: ModelDescription | None = N
         return np.stack([colorizer.upsample(*portrait) for portrait in inputs])
 
     return color_network
-
-
-def check_size(size: int) -> None:
-    """Refuse a size at which no network of the tables could be measured.
-
-    Raises:
-        EvaluationError: names a size that fits.
-    """
-    try:
-        models.check_size(size)
-    except ValueError as error:
-        raise EvaluationError(str(error)) from error
 
 
 def read_batch(portraits: Portraits, rows: slice | Sequence[int]) -> Batch:

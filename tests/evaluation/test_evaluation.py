@@ -13,7 +13,9 @@ from koala_face.colorizer.colorizer import Colorizer
 from koala_face.data import color_statistics
 from koala_face.data.portraits import Portraits
 from koala_face.evaluation import baselines, scoring
+from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files import files
+from koala_face.models import check_size
 
 KEYS = [metric.key for metric in scoring.METRICS]
 
@@ -219,8 +221,8 @@ def test_at_another_size_the_score_is_that_of_what_colorizing_gives(model_file, 
 
 @pytest.mark.parametrize("size", [100, 0, -8])
 def test_a_size_that_does_not_fit_is_the_users_error(size):
-    with pytest.raises(scoring.EvaluationError, match="multiple of 8"):
-        scoring.check_size(size)
+    with pytest.raises(KoalaFaceError, match="multiple of 8"):
+        check_size(size)
 
 
 def test_the_mean_ab_comes_from_training_if_the_model_notes_it(
