@@ -191,7 +191,9 @@ def figures_section(
     ]
 
 
-def portraits_section(scores: scoring.Scores, pictures: Sequence[gallery.Thumbnails]) -> list:
+def portraits_section(
+    scores: scoring.Scores, pictures: Sequence[gallery.Thumbnails]
+) -> list[str | Part]:
     """Every portrait under a slider, and where its numbers are."""
     errors, changes = (scores.values[key] for key in ("mse", "colorfulness_difference"))
     exhibits = [
@@ -200,5 +202,7 @@ def portraits_section(scores: scoring.Scores, pictures: Sequence[gallery.Thumbna
     return [
         "## Each portrait",
         link("portraits.csv", "holds every metric of each, the model's and the baselines'."),
+        "Drag over a portrait, or choose it with Tab and use the arrow keys. The pictures are "
+        f"small copies, {gallery.THUMBNAIL} pixels at most, in the photographs' own proportions.",
         gallery.gallery(exhibits),
     ]

@@ -34,7 +34,9 @@ body > .gallery { max-width: 100rem; }
 .stage::after { content: ""; position: absolute; inset: 0 auto 0 calc(var(--at) - 1px); width: 2px;
   background: #fff; box-shadow: 0 0 3px #000; pointer-events: none; }
 .stage input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0;
-  cursor: ew-resize; touch-action: pan-y; }
+  cursor: ew-resize; touch-action: pan-y; appearance: none; }
+.stage input::-webkit-slider-thumb { appearance: none; width: 1px; height: 100%; }
+.stage input::-moz-range-thumb { width: 1px; height: 100%; border: 0; }
 .stage:focus-within { outline: 3px solid var(--mark); outline-offset: 2px; }
 .gallery:has([value=gray-colored]:checked) .true { display: none; }
 .gallery:has([value=gray-true]:checked) .colored { display: none; }
