@@ -6,14 +6,22 @@ builders read them. Each hidden convolution is followed by batch normalization
 activations of the previous layer". The tanh output is not normalized.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
+
+from koala_face.foundation.errors import KoalaFaceError
 
 keras = tf.keras
 
 # The encoder halves its input three times (Section II.D.1): N/2^3 x M/2^3.
 REDUCTION = 8
+
+
+class SizeError(KoalaFaceError, ValueError):
+    """A size that the tables cannot halve and double three times."""
 
 
 class Conv(NamedTuple):
@@ -57,27 +65,31 @@ DECODER = (
 
 
 def build_colorizer(
-    embedding_dim: int = 2622, size: int = 256, momentum: float = 0.99
+    embedding_dim: int = 2622, size: int | tuple[int, int] = 256, momentum: float = 0.99
 ) -> keras.Model:
     """Build the network of Figure 1, without the descriptor itself.
 
-    The inputs are named `luminance`, (size, size, 1), L*/100 in 0-1, and
+    The inputs are named `luminance`, (N, M, 1), L*/100 in 0-1, and
     `embedding`, (embedding_dim,), the descriptor's vector. The output `ab` is
-    (size, size, 2), a*/128 and b*/128 in -1 to 1. All float32.
+    (N, M, 2), a*/128 and b*/128 in -1 to 1. All float32.
 
     Args:
         embedding_dim: length of the descriptor's vector; VGG-Face gives 2622.
-        size: height and width in pixels, a multiple of 8; the paper's is 256.
+        size: (height N, width M) in pixels, multiples of 8; a number is both. The
+            paper's is 256 (II.B).
         momentum: of the moving statistics of batch normalization; Keras's
             default, on which the paper is silent.
 
     Raises:
-        ValueError: for a size that the encoder cannot halve three times.
+        SizeError: for a size that the encoder cannot halve three times.
+        ValueError: for an empty embedding.
     """
-    check_size(size)
+    height, width = (size, size) if np.ndim(size) == 0 else size
+    check_size(height)
+    check_size(width)
     if embedding_dim <= 0:
         raise ValueError(f"Expected a positive embedding_dim. Received: {embedding_dim}.")
-    luminance = keras.Input((size, size, 1), name="luminance")
+    luminance = keras.Input((height, width, 1), name="luminance")
     embedding = keras.Input((embedding_dim,), name="embedding")
     features = encode(luminance, momentum)
     features = fuse(features, embedding, momentum)
@@ -86,29 +98,29 @@ def build_colorizer(
 
 
 def check_size(size: int) -> None:
-    """Refuse a height and width that Tables I and III cannot halve and double three times.
+    """Refuse a height or width that Tables I and III cannot halve and double three times.
 
     Raises:
-        ValueError: names a size that fits.
+        SizeError: names a size that fits.
     """
     if size <= 0 or size % REDUCTION:
-        raise ValueError(
+        raise SizeError(
             f"Expected a size that is a positive multiple of {REDUCTION}, because the encoder "
             "halves the portrait three times and the decoder doubles it three times. "
             f"Received: size={size}. Try size={max(REDUCTION, round(size / 8) * REDUCTION)}."
         )
 
 
-def encode(luminance, momentum: float = 0.99):
-    """Table I: (N, N, 1) luminance to (N/8, N/8, 256) local features."""
+def encode(luminance: tf.Tensor, momentum: float = 0.99) -> tf.Tensor:
+    """Table I: (N, M, 1) luminance to (N/8, M/8, 256) local features."""
     return apply_rows(luminance, ENCODER, "encoder", momentum)
 
 
-def fuse(features, embedding, momentum: float = 0.99):
-    """Table II: repeat the embedding at each of the (N/8)^2 positions and convolve.
+def fuse(features: tf.Tensor, embedding: tf.Tensor, momentum: float = 0.99) -> tf.Tensor:
+    """Table II: repeat the embedding at each of the NM/2^6 positions and convolve.
 
-    (N/8, N/8, 256) features and a (D,) embedding make a volume of
-    (N/8, N/8, 256 + D), reduced to (N/8, N/8, 256).
+    (N/8, M/8, 256) features and a (D,) embedding make a volume of
+    (N/8, M/8, 256 + D), reduced to (N/8, M/8, 256).
     """
     height, width = features.shape[1], features.shape[2]
     dim = embedding.shape[-1]
@@ -118,12 +130,18 @@ def fuse(features, embedding, momentum: float = 0.99):
     return apply_rows(volume, FUSION, "fusion", momentum)
 
 
-def decode(features, momentum: float = 0.99):
-    """Table III: (N/8, N/8, 256) fused features to (N, N, 2) ab."""
+def decode(features: tf.Tensor, momentum: float = 0.99) -> tf.Tensor:
+    """Table III: (N/8, M/8, 256) fused features to (N, M, 2) ab."""
     return apply_rows(features, DECODER, "decoder", momentum, output_name="ab")
 
 
-def apply_rows(x, rows, part: str, momentum: float, output_name: str | None = None):
+def apply_rows(
+    x: tf.Tensor,
+    rows: Sequence[Conv | Upsampling],
+    part: str,
+    momentum: float,
+    output_name: str | None = None,
+) -> tf.Tensor:
     """Apply a table's rows in order; layers are named `part_conv1`, `part_norm1`, ...
 
     `output_name` names the last row's layer. Rows of one kind count from 1.

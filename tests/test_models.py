@@ -113,6 +113,49 @@ def test_an_empty_embedding_is_refused():
         models.build_colorizer(embedding_dim=0)
 
 
+# 64 x 96 by hand: the encoder's 8 x 12, doubled three times.
+OBLONG = {
+    "encoder_conv1": (32, 48, 64),
+    "encoder_conv2": (16, 24, 128),
+    "encoder_conv3": (8, 12, 256),
+    "encoder_conv5": (8, 12, 256),
+    "fusion": (8, 12, 261),
+    "fusion_conv1": (8, 12, 256),
+    "decoder_upsampling1": (16, 24, 256),
+    "decoder_conv2": (16, 24, 64),
+    "decoder_upsampling2": (32, 48, 64),
+    "decoder_conv5": (32, 48, 2),
+    "ab": (64, 96, 2),
+}
+
+
+def test_height_and_width_may_differ():
+    """Section II.D.1: the input is N x M."""
+    model = models.build_colorizer(embedding_dim=5, size=(64, 96))
+    assert [tuple(tensor.shape[1:]) for tensor in model.inputs] == [(64, 96, 1), (5,)]
+    for name, shape in OBLONG.items():
+        assert tuple(model.get_layer(name).output.shape[1:]) == shape
+    ab = model([np.zeros((1, 64, 96, 1), "float32"), np.zeros((1, 5), "float32")])
+    assert tuple(ab.shape) == (1, 64, 96, 2)
+
+
+def test_a_number_means_a_square():
+    square, sides = (models.build_colorizer(8, size) for size in (32, (32, 32)))
+    assert square.get_config() == sides.get_config()
+    sides.set_weights(square.get_weights())
+    inputs = [
+        np.random.default_rng(0).random((1, 32, 32, 1), "float32"),
+        np.ones((1, 8), "float32"),
+    ]
+    np.testing.assert_array_equal(square(inputs), sides(inputs))
+
+
+@pytest.mark.parametrize("size", [(64, 100), (100, 64), (0, 64)])
+def test_each_side_is_a_multiple_of_8(size):
+    with pytest.raises(models.SizeError, match="multiple of 8"):
+        models.build_colorizer(size=size)
+
+
 def test_weights_do_not_depend_on_the_size():
     small, large = models.build_colorizer(8, size=16), models.build_colorizer(8, size=64)
     large.set_weights(small.get_weights())

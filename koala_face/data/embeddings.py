@@ -99,7 +99,7 @@ def embed_photographs(
         batch_size=batch_size,
         strict=strict,
     )
-    return Rows(rows, rows.find(photographs.keys)), photographs
+    return Rows([(rows, row) for row in rows.find(photographs.keys)]), photographs
 
 
 def descriptor_input(rgb, size: int) -> np.ndarray:
