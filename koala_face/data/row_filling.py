@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from koala_face.data.row_file import Key, RowFile, RowKind, create_rows, explained, open_rows
 from koala_face.foundation.files import locked, replacing
-from koala_face.photographs.reading import PhotographError, find_photographs
+from koala_face.photographs.reading import PhotographError, search_folder
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,10 @@ def hash_photographs(folder) -> Photographs:
         PhotographError: for a missing folder, or one without photographs.
     """
     folder = Path(folder)
-    names = [Path(path).as_posix() for path in find_photographs(folder)]
-    keys, unreadable = [], {}
+    found = search_folder(folder)
+    names = [path.as_posix() for path in found.photographs]
+    keys = []
+    unreadable = {place.as_posix(): why for place, why in found.unreadable.items()}
     for name, digest in zip(names, _in_threads(_hash, folder, names, 16), strict=True):
         if isinstance(digest, bytes):
             keys.append(Key(name, digest))
