@@ -42,7 +42,7 @@ def make_prediction(
 
     Raises:
         PredictionError: for scales out of range; at another scale than 1, for a network that
-            is not that of Tables I to III.
+            is none of `models.NETWORKS`.
     """
     check_scales(scales)
     networks = [at_scale(model, scale) for scale in scales]
@@ -105,18 +105,18 @@ def at_scale(model: keras.Model, scale: float) -> keras.Model:
     """The network with the same weights for portraits of another size: none depends on it.
 
     Raises:
-        PredictionError: for a network that is not that of Tables I to III.
+        PredictionError: for a network that is none of `models.NETWORKS`.
     """
     size = model.inputs[0].shape[1]
     scaled = max(1, math.floor(size * scale / REDUCTION + 0.5)) * REDUCTION
     if scaled == size:
         return model
-    network = build_colorizer(model.inputs[1].shape[1], scaled)
     try:
+        network = build_colorizer(model.inputs[1].shape[1], scaled, network=model.name)
         network.set_weights(model.get_weights())
     except ValueError as error:
         raise PredictionError(
-            "Expected the network of Tables I to III, which alone runs at several sizes. "
+            "Expected a network that koala_face built, which alone runs at several sizes. "
             f"Received another: {error}"
         ) from error
     return network
