@@ -7,11 +7,14 @@ colour codes something it is Okabe & Ito's, told apart by all kinds of colour
 vision, and line style or fill says the same.
 """
 
+import os
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
@@ -47,17 +50,19 @@ class Distribution(NamedTuple):
     true: np.ndarray
 
 
-def draw_loss(history, path) -> Path:
+def draw_loss(history: Sequence[Mapping], path: str | os.PathLike) -> Path:
     """Draw Figure 2 into an image file; see `loss_figure`."""
     return save_figure(loss_figure(history), path)
 
 
-def draw_colorizations(true, colored, path) -> Path:
+def draw_colorizations(
+    true: Sequence[np.ndarray], colored: Sequence[np.ndarray], path: str | os.PathLike
+) -> Path:
     """Draw Figure 3 into an image file; see `colorization_figure`."""
     return save_figure(colorization_figure(true, colored), path)
 
 
-def save_figure(figure: Figure, path) -> Path:
+def save_figure(figure: Figure, path: str | os.PathLike) -> Path:
     """Write a figure; the ending of `path` (.png, .pdf, .svg) chooses the format."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +70,7 @@ def save_figure(figure: Figure, path) -> Path:
     return path
 
 
-def loss_figure(history) -> Figure:
+def loss_figure(history: Sequence[Mapping]) -> Figure:
     """Figure 2: the loss of each epoch; on a logarithmic axis if it falls below a tenth.
 
     The validation's is always the paper's; the training's is what the run was told (`--loss`).
@@ -109,7 +114,12 @@ def _make_logarithmic(axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def colorization_figure(true, colored, row_names=None, title: str = "") -> Figure:
+def colorization_figure(
+    true: Sequence[np.ndarray],
+    colored: Sequence[np.ndarray],
+    row_names: Sequence[str] | None = None,
+    title: str = "",
+) -> Figure:
     """Figure 3: gray, colored and true in a row, with M (and the MSE) below each.
 
     Args:
@@ -123,7 +133,7 @@ def colorization_figure(true, colored, row_names=None, title: str = "") -> Figur
     return pictures_figure(rows, columns, row_names or [""] * len(rows), title)
 
 
-def comparison_row(true, colored) -> list[Picture]:
+def comparison_row(true: np.ndarray, colored: Sequence[np.ndarray]) -> list[Picture]:
     """A row of Figures 3 and 5: gray, each of the colorizations of one portrait, true."""
     gray = np.asarray(color.to_uint8(color.rgb_to_gray(true)))
     pictures = [Picture(gray, "M 0.0"), Picture(true, f"M {colorfulness(true):.1f}")]
@@ -133,7 +143,12 @@ def comparison_row(true, colored) -> list[Picture]:
     return pictures
 
 
-def pictures_figure(rows, columns, row_names, title: str = "") -> Figure:
+def pictures_figure(
+    rows: Sequence[Sequence[Picture]],
+    columns: Sequence[str],
+    row_names: Sequence[str],
+    title: str = "",
+) -> Figure:
     """One row per portrait, its pictures side by side, captions below.
 
     Args:
@@ -159,7 +174,7 @@ def pictures_figure(rows, columns, row_names, title: str = "") -> Figure:
     return figure
 
 
-def distribution_figure(distributions) -> Figure:
+def distribution_figure(distributions: Sequence[Distribution]) -> Figure:
     """Figure 4: how often each level of R, G and B occurs, colored over true.
 
     Args:
@@ -186,13 +201,13 @@ def distribution_figure(distributions) -> Figure:
     return figure
 
 
-def hide_frame(axes) -> None:
+def hide_frame(axes: Axes) -> None:
     """Leave a picture without ticks and frame."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
 
-def count_levels(rgb) -> np.ndarray:
+def count_levels(rgb: np.ndarray) -> np.ndarray:
     """Pixels per level of each channel: uint8 (..., 3) to (3, 256) int64."""
     channels = np.moveaxis(np.asarray(rgb), -1, 0)
     return np.stack([np.bincount(channel.ravel(), minlength=LEVELS) for channel in channels])
