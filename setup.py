@@ -75,7 +75,6 @@ setup(
         "Environment :: Console",
         "Intended Audience :: Science/Research",
         "Intended Audience :: End Users/Desktop",
-        "License :: OSI Approved :: MIT License",
         "Operating System :: OS Independent",
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3 :: Only",
