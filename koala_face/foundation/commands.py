@@ -4,12 +4,15 @@ import argparse
 import dataclasses
 import logging
 import os
+import shlex
 import sys
 import types
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.files import short_name
 
 # Shells report a program ended by Ctrl-C as 128 + SIGINT.
 INTERRUPTED = 130
@@ -57,6 +60,26 @@ def program(command: str) -> str:
 def flag_name(field_name: str) -> str:
     """`batch_size` to `--batch-size`."""
     return "--" + field_name.replace("_", "-")
+
+
+def as_command(
+    command: str, config, left_out: Sequence[str] = (), paths: Sequence[str] = ()
+) -> str:
+    """The command line that gives a config; default values and the settings `left_out` are not in
+    it, the settings `paths` by their last two names only."""
+    words = [f"python -m koala_face.{command}"]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value == field.default or field.name in left_out:
+            continue
+        values = value if isinstance(value, tuple) else (value,)
+        text = _as_text(tuple(map(short_name, values)) if field.name in paths else values)
+        name = flag_name(field.name)
+        if isinstance(value, bool):
+            words.append(name if value else name.replace("--", "--no-", 1))
+        else:
+            words.append(f"{name} {shlex.quote(text)}")
+    return " ".join(words)
 
 
 def run(main) -> None:
