@@ -50,9 +50,8 @@ class Training:
     ):
         self.train, self.run, self.recipe, self.description = train, run, recipe, description
         self.tensorboard = TensorBoardLog(run.path / "tensorboard") if tensorboard else None
-        shape = (description.embedding_dim, description.size)
-        self.model = step.build_network(precision, *shape)
-        self.inference_model = step.build_network("float32", *shape)
+        self.model = step.build_in(precision, description)
+        self.inference_model = step.build_in("float32", description)
         passes = (recipe.batch_size, recipe.epochs, recipe.steps_per_epoch)
         self.validation = Validation(self.inference_model, validation, *passes, recipe.xla)
         rate = step.learning_rate_of(recipe.schedule, recipe.learning_rate, recipe.steps)
@@ -191,10 +190,10 @@ class Training:
                 f"Expected a model with the descriptor {asked.backbone} ({asked.layer}) to start "
                 f"from. Received: {path} with {found.backbone} ({found.layer})."
             )
-        if _structure(model) != _structure(self.model):
+        if found.network != asked.network:
             raise TrainingError(
-                f"Expected a network of Tables I-III to start from. Received: {path} with other "
-                "layers, or with its inputs in another order."
+                f"Expected the network {asked.network} to start from. Received: {path} with "
+                f"{found.network}."
             )
         self.model.set_weights(model.get_weights())
         self.average.restart()
@@ -240,10 +239,3 @@ class Training:
             "--learning-rate), NaN in the embeddings (delete the cache), or mixed precision. "
             f"The model of the last whole epoch is kept: {self.run.model_file}."
         )
-
-
-def _structure(model: keras.Model) -> list:
-    """The names of the inputs in order, and of the layers with the shapes of their weights."""
-    inputs = [tensor.name.partition(":")[0] for tensor in model.inputs]
-    shapes = [(layer.name, [tuple(w.shape) for w in layer.weights]) for layer in model.layers]
-    return [inputs, [(name, weights) for name, weights in shapes if weights]]

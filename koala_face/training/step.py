@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from koala_face.models import build_colorizer
+from koala_face.model_files.files import ModelDescription, build_network
 from koala_face.training.fast_forward import quickest
 from koala_face.training.losses import Loss, mse_loss
 
@@ -42,12 +42,12 @@ def make_train_step(
     return train_step
 
 
-def build_network(precision: str, embedding_dim: int, size: int) -> keras.Model:
-    """The network of Section II.D that computes in `precision`, such as mixed_bfloat16."""
+def build_in(precision: str, description: ModelDescription) -> keras.Model:
+    """The network of a description, computing in `precision`, such as mixed_bfloat16."""
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(precision)
     try:
-        return build_colorizer(embedding_dim, size)
+        return build_network(description)
     finally:
         keras.mixed_precision.set_global_policy(before)
 

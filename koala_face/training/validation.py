@@ -109,6 +109,8 @@ def make_reestimate(
         network([luminance, embedding], training=True)
 
     def reestimate(batches: Iterable, stop_if_asked: Callable[[], None] = lambda: None) -> None:
+        if not layers:
+            return  # a network without batch normalization, as the ancestor's
         momenta = [layer.momentum for layer in layers]
         means, squares, count = 0.0, 0.0, 0
         try:

@@ -249,11 +249,14 @@ def test_a_run_starts_from_a_model_file(portraits, tmp_path, whole_run):
     for one, other in zip(session.model.get_weights(), published, strict=True):
         assert np.array_equal(one, other)
     swapped = build_colorizer(describe().embedding_dim, 24)
-    swapped = tf.keras.Model(swapped.inputs[::-1], swapped.outputs[0])
+    swapped = tf.keras.Model(swapped.inputs[::-1], swapped.outputs[0], name="koala_face")
     save_model(swapped, tmp_path / "swapped.h5", dataclasses.replace(describe(), size=24))
-    with pytest.raises(KoalaFaceError, match="inputs"):
+    with pytest.raises(KoalaFaceError, match=r"swapped\.h5"):
         session.start_from(tmp_path / "swapped.h5")
-    session.description = dataclasses.replace(session.description, backbone="facenet")
+    session.description = dataclasses.replace(describe(), network="deep_koalarization")
+    with pytest.raises(loop.TrainingError, match="Expected the network deep_koalarization"):
+        session.start_from(folder / "model.h5")
+    session.description = dataclasses.replace(describe(), backbone="facenet")
     with pytest.raises(loop.TrainingError, match="descriptor facenet"):
         session.start_from(folder / "model.h5")
 
