@@ -82,7 +82,10 @@ def make_train_step(
     loss_of=mean_squared_error,
     after_step=lambda: None,
 ):
-    """A function of (luminance, embedding, ab) that trains one step and returns the loss.
+    """A function of (seen, embedding, ab) that trains one step and returns the loss.
+
+    Where the network sees an aged portrait, a fourth argument is the portrait's own luminance,
+    with which its colours are judged.
 
     Args:
         loss_of: of luminance, predicted and true ab; see `losses`.
@@ -91,10 +94,10 @@ def make_train_step(
     forward = quickest_forward(model, compiled)
 
     @tf.function(autograph=False, jit_compile=compiled or None)
-    def train_step(luminance, embedding, ab):
+    def train_step(seen, embedding, ab, luminance=None):
         with tf.GradientTape() as tape:
-            predicted = tf.cast(forward(luminance, embedding, True), tf.float32)
-            loss = loss_of(luminance, predicted, ab)
+            predicted = tf.cast(forward(seen, embedding, True), tf.float32)
+            loss = loss_of(seen if luminance is None else luminance, predicted, ab)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         after_step()

@@ -37,6 +37,10 @@ class Recipe:
     embedding_noise: float = setting(
         0.0, "random noise on the vectors, as a share of their spread over the portraits"
     )
+    ageing: bool = setting(False, "show three of four portraits as old photographs; see `ageing`")
+    shares: tuple[float, ...] = setting(
+        (), "shares of what is seen from --data and each folder of --extra-data (default: by size)"
+    )
     averaging: float = setting(
         0.0, "keep a moving average of the weights with this decay, such as 0.995; 0 for none"
     )
@@ -60,6 +64,7 @@ class Recipe:
         self._expect("learning_rate", self.learning_rate > 0, "a number above 0")
         self._expect("crop", 0 <= self.crop < 1, "0 or more, below 1")
         self._expect("embedding_noise", self.embedding_noise >= 0, "0 or more")
+        self._expect("shares", all(share > 0 for share in self.shares), "numbers above 0")
         self._expect("averaging", 0 <= self.averaging < 1, "0 or more, below 1")
 
     def _expect(self, name: str, fits: bool, expected: str) -> None:

@@ -4,12 +4,13 @@ All of it depends on the seed and on a sample's position in the run alone, so th
 can go on from any step. The paper (II.F) names no variation; those here are our choice.
 """
 
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from koala_face import data
+from koala_face import ageing, color, data, full_size
 from koala_face.recipe import Recipe
 
 # Variations are drawn in blocks, so that a position is reached without those before it.
@@ -19,17 +20,92 @@ BLOCK = 4096
 def training_batches(
     portraits: data.Portraits, recipe: Recipe, start: int, stop: int, noise: np.ndarray | None
 ) -> tf.data.Dataset:
-    """The training pairs of steps `start` to `stop`; see `data.batches`.
+    """What steps `start` to `stop` see and what they should give.
 
     Args:
         noise: its standard deviation for `vary_embeddings`; None adds none.
+
+    Returns:
+        A dataset of ((seen, embedding), (ab, luminance)): as `data.batches` gives them, and
+        beside the luminance that the network sees, which may be aged, the portrait's own.
     """
     span = (recipe.seed, start * recipe.batch_size, stop * recipe.batch_size)
-    order = sample_order(len(portraits), *span)
+    order = sample_shares(portraits.parts, recipe.shares, *span)
     flips = sample_flips(*span) if recipe.flip else None
     windows = sample_windows(recipe.crop, *span) if recipe.crop else None
     pairs = data.batches(portraits, order, recipe.batch_size, flips, windows)
-    return pairs if noise is None else vary_embeddings(pairs, noise, recipe.seed, start)
+    if noise is not None:
+        pairs = vary_embeddings(pairs, noise, recipe.seed, start)
+    return age_portraits(pairs, recipe, start)
+
+
+def age_portraits(pairs: tf.data.Dataset, recipe: Recipe, step: int) -> tf.data.Dataset:
+    """Show portraits as old photographs, if the recipe asks for it; see `training_batches`.
+
+    Args:
+        pairs: from `data.batches`.
+        step: of the first batch.
+    """
+
+    def keep(inputs, ab):
+        return inputs, (ab, inputs[0])
+
+    def age(number, pair):
+        (luminance, embedding), ab = pair
+        lab = (color.unscale_luminance(luminance), color.unscale_ab(ab))
+        linear = tf.clip_by_value(color.lab_to_linear(tf.concat(lab, axis=-1)), 0.0, 1.0)
+        seen = tf.numpy_function(age_batch, [linear, number, recipe.seed], tf.float32)
+        seen.set_shape(luminance.shape)
+        return (seen, embedding), (ab, luminance)
+
+    def age_batch(portraits, number, seed):
+        positions = number * recipe.batch_size + np.arange(len(portraits))
+        grays = [
+            ageing.age(linear, seed, position, ageing.draw_effects(seed, position))
+            for linear, position in zip(portraits, positions, strict=True)
+        ]
+        return color.scale_luminance(full_size.gray_to_luminance(np.stack(grays)))[..., None]
+
+    if not recipe.ageing:
+        return pairs.map(keep)
+    return pairs.enumerate(step).map(age, os.cpu_count()).prefetch(data.READ_AHEAD)
+
+
+def sample_shares(
+    parts: Sequence[int], shares: Sequence[float], seed: int, start: int, stop: int
+) -> np.ndarray:
+    """As `sample_order`, of portraits in several folders, each with its share of the positions.
+
+    Of every `BLOCK` positions each folder has its share, rounded; within a folder every portrait
+    comes once before any comes again.
+
+    Args:
+        parts: how many portraits are of each folder; their rows follow each other.
+        shares: one number for each of `parts`; what counts is their proportion. None at all
+            mixes the portraits as if they were of one folder.
+    """
+    if not shares:
+        return sample_order(sum(parts), seed, start, stop)
+    edges = np.round(BLOCK * np.cumsum(shares) / np.sum(shares)).astype("int64")
+    quotas = np.diff(edges, prepend=0)
+
+    def draw(random: np.random.RandomState) -> np.ndarray:
+        """Of each position its folder, and how many of that folder come before in the block."""
+        folders = np.searchsorted(edges, random.permutation(BLOCK), side="right")
+        before = np.empty(BLOCK, "int64")
+        before[np.argsort(folders, kind="stable")] = np.arange(BLOCK)
+        return np.stack([folders, before - (edges - quotas)[folders]], axis=1)
+
+    folders, places = _blocks(BLOCK, (3, seed), start, stop, draw).T
+    places = places + quotas[folders] * (np.arange(start, stop) // BLOCK)
+    rows = np.empty(stop - start, "int64")
+    for folder, count in enumerate(parts):
+        (found,) = np.nonzero(folders == folder)
+        if len(found):
+            first, last = places[found].min(), places[found].max() + 1
+            order = sample_order(count, seed, int(first), int(last))
+            rows[found] = sum(parts[:folder]) + order[places[found] - first]
+    return rows
 
 
 def sample_order(count: int, seed: int, start: int, stop: int) -> np.ndarray:

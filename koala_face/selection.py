@@ -35,6 +35,7 @@ def take(portraits: Portraits, rows) -> Portraits:
         paths=[portraits.paths[row] for row in rows],
         portraits=Subset(portraits.portraits, rows),
         embeddings=Subset(portraits.embeddings, rows),
+        joined=(),
     )
 
 
@@ -45,6 +46,7 @@ def join(first: Portraits, second: Portraits) -> Portraits:
         Joined(first.portraits, second.portraits),
         Joined(first.embeddings, second.embeddings),
         {**first.unreadable, **second.unreadable},
+        (*first.parts, *second.parts),
     )
 
 

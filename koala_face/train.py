@@ -1,6 +1,7 @@
 """`python -m koala_face.train`: train the colorizer of the paper (Section II.F)."""
 
 import dataclasses
+import functools
 import logging
 import shlex
 from datetime import date
@@ -40,7 +41,7 @@ class TrainConfig(Recipe):
     layer: str | None = setting(None, "layer of the descriptor, such as fc7 of vggface")
     weights: str | None = setting(None, "weights file of the descriptor")
     size: int = setting(256, "height and width in pixels, a multiple of 8")  # II.B
-    extra_data: str | None = setting(None, "folder of further portraits, for training alone")
+    extra_data: tuple[str, ...] = setting((), "folders of further portraits, for training alone")
     holdout: float = setting(
         0.0, "validate on this share of the shoots in --data, held out, not on --validation"
     )
@@ -70,7 +71,12 @@ def check_inputs(config: TrainConfig) -> None:
         raise KoalaFaceError(
             f"Expected a model file to start from. Received: {config.start_from}, which is none."
         )
-    folders = [config.data, *([config.extra_data] if config.extra_data else [])]
+    folders = [config.data, *config.extra_data]
+    if config.shares and len(config.shares) != len(folders):
+        raise KoalaFaceError(
+            f"Expected {len(folders)} --shares, one for --data and one for each folder of "
+            f"--extra-data. Received: {','.join(map(str, config.shares))}."
+        )
     try:
         for folder in folders if config.holdout else [*folders, config.validation]:
             find_photographs(folder)
@@ -82,7 +88,9 @@ def check_inputs(config: TrainConfig) -> None:
 def run_settings(config: TrainConfig) -> dict:
     """The settings that decide a run's result, as they stand in settings.json."""
     settings = dataclasses.asdict(config)
-    return {key: value for key, value in settings.items() if key not in INCIDENTAL}
+    kept = {key: value for key, value in settings.items() if key not in INCIDENTAL}
+    # As JSON gives them back: a tuple is a list there.
+    return {key: list(x) if isinstance(x, tuple) else x for key, x in kept.items()}
 
 
 def as_command(config: TrainConfig) -> str:
@@ -93,7 +101,10 @@ def as_command(config: TrainConfig) -> str:
         if value == field.default or field.name in INCIDENTAL:
             continue
         if field.name in ("data", "extra_data", "validation", "weights", "start_from"):
-            value = short_name(value)
+            value = value if isinstance(value, tuple) else (value,)
+            value = ",".join(map(short_name, value))
+        elif isinstance(value, tuple):
+            value = ",".join(map(str, value))
         name = flag_name(field.name)
         if isinstance(value, bool):
             words.append(name if value else name.replace("--", "--no-"))
@@ -160,9 +171,10 @@ def load_both(config: TrainConfig, backbone):
         train, validation = selection.hold_out(train, config.holdout)
     else:
         validation = load(config.validation)
-    if config.extra_data:
-        train = selection.join(train, load(config.extra_data))
-    return selection.without_gray(train) if config.color_only else train, validation
+    folders = [train, *map(load, config.extra_data)]
+    if config.color_only:
+        folders = [selection.without_gray(portraits) for portraits in folders]
+    return functools.reduce(selection.join, folders), validation
 
 
 def recipe(config: TrainConfig) -> Recipe:

@@ -162,9 +162,9 @@ class Training:
             disable=None,
             leave=False,
         )
-        for (luminance, embedding), ab in bar:
+        for inputs, truth in bar:
             stop_if_asked()
-            loss = float(self.train_step(luminance, embedding, ab))
+            loss = float(self.train_step(*inputs, *truth))
             self._check(loss)
             self.position.assign_add(1)
             self.loss_sum.assign_add(loss)
