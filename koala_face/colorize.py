@@ -45,6 +45,9 @@ class ColorizeConfig:
     upsampling: str = setting(
         EDGE_AWARE, "how colours reach the photograph's own size", choices=UPSAMPLINGS
     )
+    stretch: bool = setting(
+        True, "show the network a faded photograph's narrow range stretched; it keeps its own"
+    )
 
 
 def colorize(config: ColorizeConfig) -> list[str]:
@@ -79,6 +82,7 @@ def colorize_jobs(jobs: list[Job], model: str | Path, config: ColorizeConfig) ->
         model,
         weights=config.weights,
         upsampling=config.upsampling,
+        stretch=config.stretch,
         saturation=config.saturation,
     )
     outcomes = colorize_files(jobs, colorizer, config.quality, config.side_by_side)

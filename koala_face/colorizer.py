@@ -16,6 +16,7 @@ from koala_face.backbones import find_backbone, locate_weights
 from koala_face.color_profiles import convert_to_srgb
 from koala_face.embeddings import compile_descriptor
 from koala_face.full_size import color_pixels, gray_to_luminance, gray_version
+from koala_face.gray_range import is_narrow, stretch
 from koala_face.model_files import load_model
 from koala_face.photographs import as_eight_bit, over_white, resize
 from koala_face.prediction import ONCE, make_prediction
@@ -47,6 +48,7 @@ class Colorizer:
         saturation: factor on a* and b*; 0 gives the gray photograph back.
         mirrored: colour each photograph mirrored as well and take the mean.
         scales: factors on the network's size at which it is asked, for the mean of the answers.
+        stretch: show the networks a photograph of narrow range stretched; see `gray_range`.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Colorizer:
         saturation: float = 1.0,
         mirrored: bool = False,
         scales=ONCE,
+        stretch: bool = True,
     ):
         if upsampling not in UPSAMPLINGS:
             raise ColorizerError(
@@ -69,6 +72,7 @@ class Colorizer:
         self.input_size = input_size
         self.upsampling = upsampling
         self.saturation = saturation
+        self.stretch = stretch
         self._describe = describe
         self.predict_ab = make_prediction(model, mirrored, scales)
         self._predict = _compile_network(model, self.size, self.predict_ab)
@@ -81,6 +85,7 @@ class Colorizer:
         variant: str = VARIANTS[0],
         upsampling: str = EDGE_AWARE,
         saturation: float = 1.0,
+        stretch: bool = True,
     ) -> "Colorizer":
         """Load a model file and the descriptor that it names.
 
@@ -94,7 +99,19 @@ class Colorizer:
             ModelFileError, BackboneError, WeightsError, PredictionError: from the parts.
         """
         path = Path(model) if model is not None else shipped_model(variant)
-        network, description = load_model(path)
+        settings = {"upsampling": upsampling, "saturation": saturation, "stretch": stretch}
+        return cls.of_network(*load_model(path), weights, path, **settings)
+
+    @classmethod
+    def of_network(
+        cls, network, description, weights=None, path="The model", **settings
+    ) -> "Colorizer":
+        """As `load`, of a network that is loaded already, with its `ModelDescription`.
+
+        Args:
+            path: what the network is called in an error.
+            settings: further arguments of the class.
+        """
         backbone = find_backbone(description.backbone, description.layer)
         asked = (description.preprocessing, description.embedding_dim)
         scales = (description.luminance_scale, description.ab_scale)
@@ -109,8 +126,8 @@ class Colorizer:
                 f"{description.koala_face_version} or train anew."
             )
         describe = compile_descriptor(backbone, locate_weights(backbone, weights))
-        settings = (upsampling, saturation, description.mirrored, description.scales)
-        return cls(network, describe, backbone.input_size, *settings)
+        settings |= {"mirrored": description.mirrored, "scales": description.scales}
+        return cls(network, describe, backbone.input_size, **settings)
 
     def __call__(self, image) -> np.ndarray:
         """Colour one photograph.
@@ -145,11 +162,20 @@ class Colorizer:
 
     def describe(self, inputs: list[NetworkInput]) -> np.ndarray:
         """The descriptor's vectors, (N, D) float32, of N photographs."""
-        return np.asarray(self._describe(np.stack([seen.descriptor for seen in inputs])))
+        return np.asarray(self._describe(np.stack([self._show(seen)[1] for seen in inputs])))
 
     def predict(self, inputs: list[NetworkInput], vectors) -> np.ndarray:
         """The network's a*, b*, (N, h, w, 2) float32, of N photographs and their vectors."""
-        return self._predict(np.stack([seen.portrait for seen in inputs]), vectors).numpy()
+        return self._predict(np.stack([self._show(seen)[0] for seen in inputs]), vectors).numpy()
+
+    def stretches(self, seen: NetworkInput) -> bool:
+        """Whether the networks see this photograph stretched, because its range is narrow."""
+        return self.stretch and is_narrow(seen.portrait)
+
+    def _show(self, seen: NetworkInput) -> NetworkInput:
+        if not self.stretches(seen):
+            return seen
+        return NetworkInput(*(x if x is None else stretch(x) for x in seen))
 
     def finish(self, pixels, seen: NetworkInput, ab, dtype=None) -> np.ndarray:
         """Colour the whole photograph, (H, W, 3), at the depth of `pixels` or of `dtype`."""

@@ -28,6 +28,7 @@ class EvaluateConfig:
         None, "folder of training portraits, for their mean ab (default: as the model file says)"
     )
     color_only: bool = setting(False, "leave gray and tinted portraits out")
+    aged: bool = setting(False, "score the model on portraits shown as old photographs as well")
     size: int = setting(256, "height and width at which is measured, a multiple of 8")  # II.B
     batch_size: int = setting(8, "portraits in memory at once")
     weights: str | None = setting(None, "weights file of the descriptor")
@@ -65,7 +66,7 @@ def evaluate(config: EvaluateConfig) -> dict:
     """
     check_inputs(config)
     folder = report.make_folder(config.output)
-    from koala_face import baselines, evaluation, evaluation_report
+    from koala_face import baselines, evaluation, evaluation_report, skin
     from koala_face.colorizer import shipped_model
     from koala_face.model_files import load_model
 
@@ -79,8 +80,16 @@ def evaluate(config: EvaluateConfig) -> dict:
     log.info("Scoring %s on %d portraits, and three baselines", model_file, len(portraits))
     coloring = evaluation.make_network(network, description.mirrored, description.scales)
     colorings = {"model": coloring, **baselines.make_baselines(constant[0])}
+    faces = []
+
+    def keep_faces(batch, ab):
+        faces.extend(skin.measure_faces(batch, ab))
+
     scores = {
-        name: evaluation.score(portraits, coloring, config.batch_size, name)
+        name: evaluation.score(
+            *(portraits, coloring, config.batch_size, name),
+            **({"watch": keep_faces} if coloring is colorings["model"] else {}),
+        )
         for name, coloring in colorings.items()
     }
     results = evaluation.estimate_all(scores, config.resamples, config.seed)
@@ -88,10 +97,32 @@ def evaluate(config: EvaluateConfig) -> dict:
     subject = describe(config, model_file, description, constant)
     chosen = evaluation_report.draw_figures(folder, portraits, coloring, scores["model"])
     history = evaluation_report.draw_training(folder, model_file)
-    text = evaluation_report.compose(subject, portraits, results, chosen, history)
+    further = skin.compose_skin(faces, len(portraits), config.resamples, config.seed)
+    if config.aged:
+        further += compose_aged(config, network, description, portraits, scores)
+    text = evaluation_report.compose(subject, portraits, results, chosen, history, further)
     _, page = report.write_report(folder, text)
     log.info("%s. Report: %s", evaluation_report.summarize(results), page)
     return results
+
+
+def compose_aged(config: EvaluateConfig, network, description, portraits, scores) -> list[str]:
+    """The section on portraits that are shown as old photographs."""
+    from koala_face import aged_evaluation
+    from koala_face.colorizer import Colorizer
+
+    colorizer = Colorizer.of_network(network, description, config.weights)
+    aged = {
+        name: aged_evaluation.score_aged(
+            portraits, colorizer, effects, config.seed, config.batch_size, name
+        )
+        for name, effects in aged_evaluation.rows_of_effects().items()
+    }
+    gray, constant = (
+        aged_evaluation.AgedErrors(scores[name].values["ab_mse"], scores[name].values["mse"])
+        for name in ("gray", "constant")
+    )
+    return aged_evaluation.compose_aged(aged, gray, constant, config.seed, config.resamples)
 
 
 def load_truth(config: EvaluateConfig, description):
@@ -131,8 +162,7 @@ def as_command(config: EvaluateConfig, model_file: Path) -> str:
     words.append(f"--data {report.short_name(config.data)} --size {config.size}")
     if config.train_data:
         words.append(f"--train-data {report.short_name(config.train_data)}")
-    if config.color_only:
-        words.append("--color-only")
+    words += [flag_name(name) for name in ("color_only", "aged") if getattr(config, name)]
     words.append(f"--resamples {config.resamples} --seed {config.seed}")
     return " ".join(words)
 

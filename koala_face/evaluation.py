@@ -145,7 +145,9 @@ def measure(rgb, ab, batch: Batch) -> dict[str, np.ndarray]:
     }
 
 
-def score(portraits, coloring, batch_size: int = 8, name: str = "") -> Scores:
+def score(
+    portraits, coloring, batch_size: int = 8, name: str = "", watch=lambda batch, ab: None
+) -> Scores:
     """Score a coloring on all portraits, a batch at a time.
 
     Args:
@@ -153,6 +155,7 @@ def score(portraits, coloring, batch_size: int = 8, name: str = "") -> Scores:
         coloring: function of a `Batch`, see above.
         batch_size: portraits in memory at once.
         name: what the progress bar says.
+        watch: called with each `Batch` and its ab, for what else is measured of them.
     """
     columns = {metric.key: [] for metric in METRICS}
     levels, true_levels = np.zeros((2, 3, LEVELS), np.int64)
@@ -160,6 +163,7 @@ def score(portraits, coloring, batch_size: int = 8, name: str = "") -> Scores:
     for start in tqdm(starts, desc=name, unit="batch", disable=None, leave=False):
         batch = read_batch(portraits, slice(start, min(start + batch_size, len(portraits))))
         rgb, ab = apply_coloring(coloring, batch)
+        watch(batch, ab)
         for key, values in measure(rgb, ab, batch).items():
             columns[key].append(values)
         levels += count_levels(rgb)

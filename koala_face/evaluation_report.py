@@ -90,7 +90,7 @@ def draw_training(folder: Path, model_file: Path, name: str = "figure2.png") -> 
     return history
 
 
-def compose(subject: Subject, portraits, results, chosen, history) -> str:
+def compose(subject: Subject, portraits, results, chosen, history, further=()) -> str:
     """The report in Markdown.
 
     Args:
@@ -98,6 +98,7 @@ def compose(subject: Subject, portraits, results, chosen, history) -> str:
         results: `evaluation.estimate` of model, gray, constant and ceiling.
         chosen: the portraits that the figures show, row to name.
         history: of the training run; empty if unknown.
+        further: paragraphs in Markdown, after the tables.
     """
     half = subject.size // baselines.OUTPUT_REDUCTION
     names = {"model": "**the model**", **baselines.name_baselines(subject.mean_ab, subject.size)}
@@ -118,6 +119,7 @@ def compose(subject: Subject, portraits, results, chosen, history) -> str:
             "## Beside the paper's metrics",
             tables.results_table(named, tables.FURTHER_METRICS),
             FURTHER_NOTE,
+            *further,
             *describe_figures(results["model"], portraits, chosen, history),
             "## Each portrait",
             "`portraits.csv` holds every metric of every portrait, the model's and the baselines'.",

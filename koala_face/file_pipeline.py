@@ -129,6 +129,8 @@ def _write(colorizer, job, read: Read, ab, networks_seconds, quality, side_by_si
     notes = list(photograph.notes)
     if _is_colored(photograph.pixels):
         notes.append("it is in colour; it was coloured anew from its luminance")
+    if colorizer.stretches(seen):
+        notes.append("its range is narrow; the network saw it stretched")
     try:
         start = time.perf_counter()
         colored = colorizer.finish(photograph.pixels, seen, ab)

@@ -1,5 +1,7 @@
 """The recipe is the paper's, and what cannot be trained is refused."""
 
+import re
+
 import pytest
 
 from koala_face.recipe import LOSSES, SCHEDULES, Recipe, RecipeError
@@ -10,6 +12,7 @@ def test_the_defaults_are_section_two_f():
     assert (recipe.epochs, recipe.steps_per_epoch, recipe.batch_size) == (21, 40, 50)
     assert (recipe.loss, recipe.schedule) == ("mse", "constant")
     beyond = (recipe.flip, recipe.crop, recipe.embedding_noise, recipe.averaging)
+    beyond += (recipe.ageing, recipe.shares)
     assert not any(beyond)
     assert recipe.steps == 840
     assert recipe.loss in LOSSES
@@ -27,9 +30,11 @@ def test_the_defaults_are_section_two_f():
         {"crop": -0.1},
         {"averaging": 1.0},
         {"embedding_noise": -1.0},
+        {"shares": (0.5, -0.5)},
     ],
 )
 def test_a_value_out_of_range_is_named(setting):
     (name,) = setting
-    with pytest.raises(RecipeError, match=rf"Expected {name} of .* Received: {setting[name]}"):
+    received = re.escape(str(setting[name]))
+    with pytest.raises(RecipeError, match=rf"Expected {name} of .* Received: {received}"):
         Recipe(**setting).check()

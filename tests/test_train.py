@@ -37,6 +37,18 @@ def test_the_command_in_a_model_file_repeats_the_run_without_naming_folders():
     assert command == "python -m koala_face.train --epochs 2 --flip --no-xla --data helen/train"
 
 
+def test_several_folders_and_their_shares(portrait_folder):
+    argv = ["--extra-data", "/a/one,/b/two", "--shares", "0.5,0.25,0.25", "--ageing"]
+    config = parse(*argv)
+    assert config.extra_data == ("/a/one", "/b/two")
+    assert parse("--extra-data", "/a/one").extra_data == ("/a/one",)
+    command = "--ageing --shares 0.5,0.25,0.25 --extra-data a/one,b/two"
+    assert train.as_command(config) == f"python -m koala_face.train {command}"
+    assert train.run_settings(config)["extra_data"] == ["/a/one", "/b/two"]
+    with pytest.raises(KoalaFaceError, match="Expected 2 --shares"):
+        train.check_inputs(parse("--shares", "1", "--extra-data", str(portrait_folder)))
+
+
 def test_settings_leave_out_what_decides_nothing():
     settings = train.run_settings(parse("--output", "a", "--device", "cpu"))
     assert "output" not in settings
@@ -78,6 +90,18 @@ def test_a_small_run_from_folder_to_model(portrait_folder, tmp_path):
     assert (tmp_path / "run" / "model.h5").stat().st_size > 1_000_000
     with pytest.raises(KoalaFaceError, match="already holds a run"):
         train.main([str(word) for word in argv])
+
+
+def test_a_run_on_two_folders_of_aged_portraits_resumes(portrait_folder, tmp_path):
+    """The folder's own two portraits and, as a second folder, one of them."""
+    argv = ["--data", portrait_folder, "--validation", portrait_folder, "--backbone", "none"]
+    argv += ["--extra-data", portrait_folder / "nasa", "--shares", "0.5,0.5", "--ageing"]
+    argv += ["--size", "16", "--batch-size", "2", "--steps-per-epoch", "2", "--no-xla"]
+    argv += ["--cache", tmp_path / "cache", "--output", tmp_path / "run", "--resume"]
+    for _ in range(2):
+        assert train.main([str(word) for word in [*argv, "--epochs", "1"]]) == 0
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())["settings"]
+    assert settings["shares"] == [0.5, 0.5]
 
 
 def test_a_run_is_resumed_though_the_model_that_it_started_from_is_gone(portrait_folder):
