@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-# Weights of linear R, G and B: the eye's (ITU-R BT.709), and what emulsions record. Ordinary
-# ones see blue alone, orthochromatic ones (Vogel, 1873) green too, panchromatic ones (1906, common
-# from 1930 on) all of it, with more blue and more red than the eye.
+# Weights of linear R, G and B: the eye's (ITU-R BT.709), and what emulsions record: ordinary ones
+# blue, orthochromatic ones (Vogel, 1873) green too, panchromatic ones (common from 1930) all of it.
 EYE = np.array([0.2126, 0.7152, 0.0722])
 EMULSIONS = np.array([[0.0, 0.1, 0.9], [0.05, 0.55, 0.4], [0.35, 0.4, 0.25], EYE])
 # How often each is drawn, and the largest share of an arbitrary mix that is blended in.

@@ -108,9 +108,7 @@ class Colorizer:
     ) -> "Colorizer":
         """As `load`, of a network that is loaded already, with its `ModelDescription`.
 
-        Args:
-            path: what the network is called in an error.
-            settings: further arguments of the class.
+        `path` is what the network is called in an error, `settings` are the class's own.
         """
         backbone = find_backbone(description.backbone, description.layer)
         asked = (description.preprocessing, description.embedding_dim)

@@ -82,7 +82,8 @@ def make_network(model, mirrored: bool = False, scales=ONCE):
     """The coloring of a network with the inputs and the output of `models.build_colorizer`.
 
     The network sees each portrait at its own size. Where that is not the size at which is
-    measured, ab is brought there as `koala_face.colorize` brings it to a photograph's size.
+    measured, ab is brought there as `koala_face.colorize` brings it to a photograph's size, and a
+    narrow range is stretched as there.
     `mirrored` and `scales` are those of the model's description.
     """
     colorizer = Colorizer(model, describe=None, input_size=0, mirrored=mirrored, scales=scales)
