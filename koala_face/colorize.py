@@ -65,6 +65,9 @@ class ColorizeConfig:
     upsampling: str = setting(
         EDGE_AWARE, "how colours reach the photograph's own size", choices=UPSAMPLINGS
     )
+    stretch: bool = setting(
+        True, "show the network a faded photograph's narrow range stretched; it keeps its own"
+    )
     open: bool = setting(False, "show the result, or the folder of several")
 
 
@@ -208,6 +211,7 @@ def colorize_jobs(jobs: list[Job], model: Path, config: ColorizeConfig) -> list[
         model,
         config.weights,
         upsampling=config.upsampling,
+        stretch=config.stretch,
         saturation=config.saturation,
     )
     outcomes = colorize_files(jobs, colorizer, config.quality, config.side_by_side)
