@@ -149,24 +149,37 @@ class RowFile:
 
 
 class Rows:
-    """Some rows of a file as an array that stays on the disk.
+    """Rows of one or several files as one array that stays on the disk.
 
     Indexed like a NumPy array along the first axis: `rows[3]`, `rows[:10]`, `rows[[4, 2]]`.
+
+    Args:
+        pairs: of a file and a row's number in it, one at least; the files hold rows of one shape.
     """
 
-    def __init__(self, file: RowFile, numbers: np.ndarray):
-        self._file = file
-        self._numbers = numbers
-        self.shape = (len(numbers), *file.kind.shape)
-        self.dtype = np.dtype(file.kind.dtype)
+    def __init__(self, pairs: Sequence[tuple[RowFile, int]]):
+        self.pairs = list(pairs)
+        kinds = {(file.kind.shape, file.kind.dtype) for file, _ in self.pairs}
+        if len(kinds) != 1:
+            raise ValueError(f"Expected rows of one shape and type. Received: {sorted(kinds)}.")
+        ((shape, dtype),) = kinds
+        self.shape, self.dtype = (len(self.pairs), *shape), np.dtype(dtype)
+        self._places = np.arange(len(self.pairs))
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self.pairs)
 
     def __getitem__(self, index) -> np.ndarray:
-        numbers = self._numbers[index]
-        rows = self._file.read(np.atleast_1d(numbers))
-        return rows if np.ndim(numbers) else rows[0]
+        places = self._places[index]
+        rows = np.empty((places.size, *self.shape[1:]), self.dtype)
+        for row, place in zip(rows, np.atleast_1d(places), strict=True):
+            file, number = self.pairs[place]
+            row[...] = file.read([number])[0]
+        return rows if places.ndim else rows[0]
+
+    def take(self, places: Sequence[int], axis: int = 0) -> "Rows":
+        """The rows at `places`, in that order; they stay on the disk. As NumPy's, along axis 0."""
+        return Rows([self.pairs[place] for place in places])
 
 
 def open_rows(path, kind: RowKind) -> RowFile | None:

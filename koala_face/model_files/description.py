@@ -12,13 +12,13 @@ from koala_face import __version__
 from koala_face.color import AB_SCALE, LUMINANCE_SCALE
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.portable import shortened
-from koala_face.models import check_size
+from koala_face.models import PAPER, check_size, find_network
 
 # One prediction, at the network's own size.
 ONCE = (1.0,)
 PREFIX = "koala_face_"
 # Attributes that the first files have not, and what holds for those.
-LATER = {"mirrored": False, "scales": ONCE}
+LATER = {"mirrored": False, "scales": ONCE, "network": PAPER.name}
 # A stranger's file must not make a network that fills the memory.
 LARGEST_SIZE, LARGEST_DIM = 2048, 2**14
 LONGEST_TEXT = 2**20
@@ -54,7 +54,8 @@ class ModelDescription:
 
     `backbone` and `layer` name the descriptor of which the model was trained to take the
     vector of `embedding_dim`, `preprocessing` what that descriptor does to RGB in 0-255.
-    `size` is the height and width of luminance and ab. The network takes
+    `size` is the height and width of luminance and ab. `network` names its tables
+    (`models.NETWORKS`). It takes
     L* / `luminance_scale` and gives ab / `ab_scale`. `mirrored` and `scales` say of which
     predictions a portrait's colours are the mean (`prediction.make_prediction`). `training` is
     JSON: the data, the command, the seed, the date, scores.
@@ -72,6 +73,7 @@ class ModelDescription:
     ab_scale: float = AB_SCALE
     mirrored: bool = False
     scales: tuple[float, ...] = ONCE
+    network: str = PAPER.name
     training: dict = field(default_factory=dict)
     koala_face_version: str = __version__
 
@@ -82,10 +84,11 @@ class ModelDescription:
         fits = 0 < self.embedding_dim <= LARGEST_DIM
         _expect(fits, "embedding_dim", f"1 to {LARGEST_DIM}", self.embedding_dim)
         _expect(self.size <= LARGEST_SIZE, "size", f"{LARGEST_SIZE} at most", self.size)
-        try:
-            check_size(self.size)
-        except ValueError as error:
-            raise ModelFileError(f"{attribute_name('size')}: {error}") from error
+        for name, check in (("size", check_size), ("network", find_network)):
+            try:
+                check(getattr(self, name))
+            except ValueError as error:
+                raise ModelFileError(f"{attribute_name(name)}: {error}") from error
         _check_training(self.training)
 
 

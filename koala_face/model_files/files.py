@@ -7,8 +7,8 @@ attributes hold a `ModelDescription`, readable with h5py alone:
 
     h5py.File("model.h5").attrs["koala_face_backbone"]
 
-`load_model` here reads files from strangers: it builds the network of Tables I to III as the
-description says and takes weights alone from the file. Nothing of `model_config` is built.
+`load_model` here reads files from strangers: it builds the network of the tables that the
+description names and takes weights alone from the file. Nothing of `model_config` is built.
 """
 
 import contextlib
@@ -116,8 +116,8 @@ def load_model(path: str | os.PathLike) -> tuple[keras.Model, ModelDescription]:
 
 
 def build_network(description: ModelDescription) -> keras.Model:
-    """The network that a description describes: always that of Tables I to III."""
-    return build_colorizer(description.embedding_dim, description.size)
+    """The network that a description describes, out of `models.NETWORKS`."""
+    return build_colorizer(description.embedding_dim, description.size, network=description.network)
 
 
 def _read_borrowed(file: h5py.File) -> tuple[str | None, float]:
@@ -154,7 +154,7 @@ def _check_config(file: h5py.File, model: keras.Model) -> None:
         expected, received = own.get(name), found.get(name)
         if expected != received and not (name.endswith(": trainable") and received is False):
             raise ModelFileError(
-                f"Expected the network of Tables I to III, with {name[:100]} = {expected}. "
+                f"Expected the network {model.name}, with {name[:100]} = {expected}. "
                 f"Received: {shortened(received)}. {EXPORTED}"
             )
 

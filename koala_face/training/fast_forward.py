@@ -96,9 +96,11 @@ def fast_forward(model, luminance, embedding, training: bool = False) -> tf.Tens
     Returns:
         (B, N, N, 2), a*/128 and b*/128.
     """
-    features = _apply_rows(model, luminance, models.ENCODER, "encoder", training)
+    tables = models.find_network(model.name)
+    features = 2.0 * luminance - 1.0 if tables.centred else luminance
+    features = _apply_rows(model, features, tables.encoder, "encoder", training)
     features = _apply_fusion(model, features, embedding, training)
-    return _apply_rows(model, features, models.DECODER, "decoder", training)
+    return _apply_rows(model, features, tables.decoder, "decoder", training)
 
 
 def bilinear_convolution(x, kernel, scheme: Bilinear) -> tf.Tensor:
@@ -144,7 +146,7 @@ def _apply_rows(model, x, rows, part: str, training: bool):
         if row.activation == "tanh":
             x = tf.tanh(x + layer.bias)
         else:
-            norm = model.get_layer(f"{part}_norm{convolutions}")
+            norm = _norm_of(model, f"{part}_norm{convolutions}")
             x = _normalized_relu(x, layer.bias, norm, training)
     return _upsample(x) if upsample else x
 
@@ -156,7 +158,12 @@ def _apply_fusion(model, features, embedding, training: bool):
     channels = features.shape[-1]
     shared = tf.matmul(embedding, kernel[0, 0, channels:])
     x = tf.nn.conv2d(features, kernel[:, :, :channels], 1, "SAME") + shared[:, None, None]
-    return _normalized_relu(x, layer.bias, model.get_layer("fusion_norm1"), training)
+    return _normalized_relu(x, layer.bias, _norm_of(model, "fusion_norm1"), training)
+
+
+def _norm_of(model, name: str):
+    """The batch normalization of that name; None in a network that has none."""
+    return model.get_layer(name) if models.find_network(model.name).batch_norm else None
 
 
 def _convolve(x, kernel, row: models.Conv, upsample: bool):
@@ -198,7 +205,9 @@ def _mix(matrix: np.ndarray, tensors, axis: int) -> tf.Tensor:
 
 
 def _normalized_relu(x, bias, norm, training: bool):
-    """Bias, ReLU and the batch normalization of layer `norm`."""
+    """Bias, ReLU and the batch normalization of layer `norm`, if there is one."""
+    if norm is None:
+        return tf.nn.relu(x + bias)
     bias, gamma, beta = (tf.convert_to_tensor(v) for v in (bias, norm.gamma, norm.beta))
     if not training:
         scale = tf.math.rsqrt(norm.moving_variance + norm.epsilon) * gamma

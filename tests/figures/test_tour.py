@@ -1,19 +1,8 @@
-"""The start of a notebook: the portraits, and compiled code that keeps its remarks to itself."""
+"""The start of a notebook: the portraits."""
 
-import logging
-import os
-
-import pytest
 from skimage import data, io
 
 from koala_face.figures import notebook_setup
-
-
-@pytest.fixture(autouse=True)
-def _absl():
-    level = logging.getLogger("absl").level
-    yield
-    logging.getLogger("absl").setLevel(level)
 
 
 def test_without_a_folder_the_sample_portraits_are_written(tmp_path):
@@ -29,18 +18,3 @@ def test_a_folder_is_taken_as_it_is(portrait_folder, tmp_path, monkeypatch):
     assert not (tmp_path / "new").exists()
     monkeypatch.setenv("HOME", str(tmp_path))
     assert notebook_setup.start("~/portraits") == tmp_path / "portraits"
-
-
-def test_only_inside_is_compiled_code_quiet(capfd):
-    os.write(2, b"before ")
-    with notebook_setup.quiet_stderr():
-        os.write(2, b"inside ")
-    os.write(2, b"after")
-    assert capfd.readouterr().err == "before after"
-
-
-def test_an_error_inside_gives_standard_error_back(capfd):
-    with pytest.raises(RuntimeError), notebook_setup.quiet_stderr():
-        raise RuntimeError
-    os.write(2, b"heard")
-    assert capfd.readouterr().err == "heard"

@@ -22,6 +22,7 @@ from support.sample_models import (
 import koala_face
 from koala_face.model_files.files import ModelFileError, load_model, save_model
 from koala_face.model_files.portable import LAYERS, ModelConfigError, portable_config
+from koala_face.models import build_colorizer
 
 keras = tf.keras
 
@@ -254,7 +255,7 @@ def test_a_description_of_another_size(model_file):
         load_model(model_file)
 
 
-@pytest.mark.parametrize("name", ["mirrored", "scales"])
+@pytest.mark.parametrize("name", ["mirrored", "scales", "network"])
 def test_a_file_from_before_the_mean_of_predictions_is_asked_once(model_file, name):
     with h5py.File(model_file, "r+") as file:
         del file.attrs[f"koala_face_{name}"]
@@ -382,7 +383,7 @@ def test_another_network_is_named_by_what_it_lacks(tmp_path):
     x = keras.layers.Concatenate(name="both")([luminance, x])
     other = keras.Model([luminance, embedding], x, name="koala_face")
     save_model(other, tmp_path / "other.h5", DESCRIPTION)
-    with pytest.raises(ModelFileError, match=r"other\.h5.*Tables I to III.*encoder_conv1"):
+    with pytest.raises(ModelFileError, match=r"other\.h5.*the network koala_face.*encoder_conv1"):
         load_model(tmp_path / "other.h5")
 
 
@@ -396,3 +397,23 @@ def test_a_weight_too_many_is_named(model_file):
 def test_a_model_that_is_not_functional():
     with pytest.raises(ModelConfigError, match="functional"):
         portable_config(keras.Sequential([keras.layers.Dense(1)]))
+
+
+def test_the_ancestor_comes_back_as_it_was_and_names_itself(tmp_path):
+    model = build_colorizer(DIM, SIZE, network="deep_koalarization")
+    description = dataclasses.replace(DESCRIPTION, network="deep_koalarization")
+    save_model(model, tmp_path / "ancestor.h5", description)
+    loaded, found = load_model(tmp_path / "ancestor.h5")
+    assert found == description
+    for one, other in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    plain = keras.models.load_model(tmp_path / "ancestor.h5")
+    inputs = [np.full((1, SIZE, SIZE, 1), 0.3, "float32"), np.ones((1, DIM), "float32")]
+    np.testing.assert_allclose(plain(inputs), model(inputs), atol=1e-6)
+
+
+def test_an_unknown_network_is_named(model_file):
+    with h5py.File(model_file, "r+") as file:
+        file.attrs["koala_face_network"] = "unet"
+    with pytest.raises(ModelFileError, match=r"koala_face_network.*deep_koalarization.*'unet'"):
+        load_model(model_file)

@@ -91,7 +91,7 @@ def test_the_rebalanced_error_of_uniform_weights_is_the_mean_squared_one():
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_of_the_recipe_is_made_and_has_a_gradient(name, astronaut):
     class Two:
-        portraits = np.stack([astronaut, astronaut[:, ::-1]])
+        rgb = np.stack([astronaut, astronaut[:, ::-1]])
 
     loss = losses.make_loss(name, Two)
     predicted = tf.Variable(tf.zeros((1, 4, 4, 2)))
