@@ -6,7 +6,7 @@ import tensorflow as tf
 from PIL import Image
 
 from koala_face.colorizer.prediction import PredictionError, make_prediction
-from koala_face.models import EARLY_UPSAMPLING, build_colorizer
+from koala_face.models import build_colorizer
 
 SIZE, DIM = 32, 4
 
@@ -58,17 +58,6 @@ def test_at_a_scale_the_portrait_is_resized_and_so_is_ab(model, inputs, scale, s
     halved = resized(ask(model, size, inputs), SIZE // 2)
     assert np.ptp(halved) > 0.01
     np.testing.assert_allclose(given, halved.repeat(2, axis=1).repeat(2, axis=2), atol=1e-5)
-
-
-def test_what_no_row_repeats_is_resized_whole(inputs):
-    """The network whose last row is a convolution: every pixel of its ab counts."""
-    tf.keras.utils.set_random_seed(3)
-    early = build_colorizer(DIM, SIZE, network=EARLY_UPSAMPLING.name)
-    other = build_colorizer(DIM, 16, network=EARLY_UPSAMPLING.name)
-    other.set_weights(early.get_weights())
-    ab = np.asarray(other([resized(inputs[0], 16), inputs[1]], training=False))
-    given = np.asarray(make_prediction(early, scales=(0.5,))(*inputs))
-    np.testing.assert_allclose(given, resized(ab, SIZE), atol=1e-5)
 
 
 def test_several_scales_give_the_mean(model, inputs):
