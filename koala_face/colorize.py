@@ -186,15 +186,13 @@ def check_model(model: Path, weights: str | None) -> None:
 
     from koala_face.backbones import find_backbone, locate_weights
 
-    reason = None if model.is_file() else "which is no file"
+    if not model.is_file():
+        raise ColorizerError(f"Expected a model file. Received: {model}, which is no file.")
     try:
-        if reason is None:
-            with h5py.File(model, "r") as file:
-                named = [file.attrs.get(f"koala_face_{part}") for part in ("backbone", "layer")]
-    except OSError as error:
-        reason = f"which is no whole HDF5 file ({error})"
-    if reason is not None:
-        raise ColorizerError(f"Expected a model file. Received: {model}, {reason}.")
+        with h5py.File(model, "r") as file:
+            named = [file.attrs.get(f"koala_face_{part}") for part in ("backbone", "layer")]
+    except Exception as error:  # h5py raises errors of many kinds for damaged bytes
+        raise ColorizerError(f"Expected a whole HDF5 file. Received: {model} ({error}).") from error
     if None not in named:
         locate_weights(find_backbone(*map(str, named)), weights)
 

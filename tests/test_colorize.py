@@ -320,7 +320,7 @@ print("tensorflow" in sys.modules)
     asked = {
         "gone.jpg": "1",
         "a.png --model gone.h5": "ColorizerError Expected a model file. Received: gone.h5, which",
-        "a.png --model no.h5": "ColorizerError Expected a model file. Received: no.h5, which is",
+        "a.png --model no.h5": "ColorizerError Expected a whole HDF5 file. Received: no.h5",
         "a.png --model fc6.h5 --weights w.h5": "MissingWeightsError",
         "a.png -o a.png/out": "PhotographError Expected a folder that can be written",
         "a.png -o b.png --format jpeg": "PhotographError Expected a name that ends in .jpg",

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import DTypeLike
 
 from koala_face import color
 from koala_face.backbones import find_backbone, locate_weights
@@ -229,7 +230,7 @@ class Colorizer:
         """The descriptor's vectors, (N, D) float32, of N photographs."""
         return np.asarray(self._embed(np.stack([self._shown(seen).descriptor for seen in inputs])))
 
-    def predict(self, inputs: list[NetworkInput], vectors) -> np.ndarray:
+    def predict(self, inputs: list[NetworkInput], vectors: np.ndarray) -> np.ndarray:
         """The network's a*, b*, (N, h, w, 2) float32, of N photographs and their vectors."""
         shown = [self._shown(seen).luminance for seen in inputs]
         return self._predict(np.stack(shown), vectors).numpy()
@@ -244,7 +245,13 @@ class Colorizer:
         descriptor = None if seen.descriptor is None else stretch(seen.descriptor)
         return NetworkInput(stretch_luminance(seen.luminance), descriptor)
 
-    def finish(self, pixels, seen: NetworkInput, ab, dtype=None) -> np.ndarray:
+    def finish(
+        self,
+        pixels: np.ndarray,
+        seen: NetworkInput,
+        ab: np.ndarray,
+        dtype: DTypeLike = None,
+    ) -> np.ndarray:
         """Colour the whole photograph, (H, W, 3), at the depth of `pixels` or of `dtype`."""
         luminance = block_mean(seen.luminance, len(ab))
         return color_pixels(pixels, luminance, ab, self.upsampling, self.saturation, dtype)
@@ -262,7 +269,7 @@ class Colorizer:
         colored = photograph._replace(pixels=pixels, notes=notes)
         return beside_gray(photograph, colored) if side_by_side else colored
 
-    def upsample(self, seen: NetworkInput, ab, luminance) -> np.ndarray:
+    def upsample(self, seen: NetworkInput, ab: np.ndarray, luminance: np.ndarray) -> np.ndarray:
         """Bring ab to the size of a photograph's L*, (H, W) float32: (H, W, 2), unclipped."""
         height, width = luminance.shape
         reduced = block_mean(seen.luminance, len(ab))
