@@ -19,20 +19,6 @@ from koala_face.training.run_folder import RunFolder
 
 log = logging.getLogger("koala_face.compare")
 
-# Flags that go to `koala_face.train` as they are; without them its own defaults hold.
-TRAINING_FLAGS = (
-    "size",
-    "epochs",
-    "steps_per_epoch",
-    "batch_size",
-    "learning_rate",
-    "schedule",
-    "flip",
-    "seed",
-    "weights",
-    "device",
-)
-
 # Names become files and table cells.
 NAME = re.compile(r"[\w .+-]+")
 # Rows of the tables and columns of portraits.csv that are no model's, by letters and digits alone.
@@ -68,6 +54,14 @@ class CompareConfig:
     device: str | None = setting(None, "for training")
 
 
+# Flags that go to `koala_face.train` as they are; without them its own defaults hold.
+TRAINING_FLAGS = tuple(
+    field.name
+    for field in dataclasses.fields(CompareConfig)
+    if field.default is None and field.name != "runs"
+)
+
+
 def find_usable(config: CompareConfig) -> tuple[list[str], dict[str, str]]:
     """The descriptors whose weights are here, and the reason for each that is left out.
 
@@ -93,7 +87,7 @@ def find_models(config: CompareConfig, usable: list[str]) -> dict[str, Path]:
             nothing to compare.
     """
     models = {name: run_folder(config, name).model_file for name in usable}
-    taken = {_letters(name) for name in config.backbones}
+    taken = {*RESERVED, *map(_letters, config.backbones)}
     for given in config.model:
         name, separator, file = given.partition("=")
         if not (NAME.fullmatch(name) and _letters(name) and separator and file):
@@ -101,15 +95,10 @@ def find_models(config: CompareConfig, usable: list[str]) -> dict[str, Path]:
                 "Expected --model NAME=FILE, the name of letters, digits, spaces and . + - _. "
                 f"Received: --model {given}."
             )
-        if _letters(name) in RESERVED:
-            raise CompareError(
-                f"Expected a name of its own for {file}. Received: {name!r}, which is a row or "
-                f"column of the report itself. Try --model my-{name}={file}."
-            )
         if _letters(name) in taken:
             raise CompareError(
-                f"Expected each name once. Received: {name!r} twice, or as a descriptor's and a "
-                "model's; case and signs do not count."
+                f"Expected a name of its own for {file}. Received: {name!r}, which, but for case "
+                "and signs, is another model's, or a row or column of the report itself."
             )
         if not Path(file).is_file():
             raise CompareError(f"Expected a model file for {name}. Received: {file}.")
@@ -171,13 +160,11 @@ def is_finished(folder: RunFolder, asked: dict) -> bool:
     Raises:
         CompareError: if the finished run was made with other settings than this comparison's.
     """
-    if not (folder.settings_file.exists() and folder.model_file.exists()):
-        return False
     try:
         before = json.loads(folder.settings_file.read_text(encoding="utf-8"))["settings"]
-        if len(folder.history()) < before["epochs"]:
+        if len(folder.history()) < before["epochs"] or not folder.model_file.exists():
             return False
-    except (ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError):
         return False
     # A setting that a run of an earlier version does not know was then as is its default now.
     defaults, expected = run_settings(TrainConfig()), run_settings(TrainConfig(**asked))
