@@ -116,30 +116,6 @@ def _letters(name: str) -> str:
     return re.sub(r"[\W_]", "", name).casefold()
 
 
-def check_given_models(config: CompareConfig, models: dict[str, Path], usable: list[str]) -> None:
-    """Refuse what could not be measured, before hours of training.
-
-    Raises:
-        KoalaFaceError: names the size, or the file of `--model` and what it lacks.
-    """
-    import h5py
-
-    from koala_face.model_files.files import read_description
-    from koala_face.models import check_size
-
-    check_size(config.measure_size)
-    for name in sorted(models.keys() - set(usable)):
-        # Not loaded yet: a network would take the card's memory from the trainings.
-        try:
-            with h5py.File(models[name]) as file:
-                description = read_description(file)
-            locate_weights(find_backbone(description.backbone, description.layer), config.weights)
-        except (KoalaFaceError, OSError) as error:
-            raise CompareError(
-                f"--model {name}={models[name]} cannot be compared. {error}"
-            ) from error
-
-
 def run_folder(config: CompareConfig, name: str) -> RunFolder:
     return RunFolder(Path(config.runs or Path(config.output) / "runs") / name)
 
@@ -234,11 +210,12 @@ def compare(config: CompareConfig) -> dict:
     for name in usable:
         is_finished(run_folder(config, name), training_settings(config, name))
     folder = report.make_folder(config.output)
-    check_given_models(config, models, usable)
-    for name in usable:
-        train(config, name)
     from koala_face.evaluation import comparison_report
 
+    given = {name: file for name, file in models.items() if name not in usable}
+    comparison_report.check_models(given, config.measure_size, config.weights)
+    for name in usable:
+        train(config, name)
     trials = comparison_report.load_trials(
         models, config.validation, config.measure_size, config.cache, config.weights
     )
