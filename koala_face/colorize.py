@@ -153,13 +153,13 @@ def plan_work(config: ColorizeConfig) -> Work:
         finished += len(jobs) - len(waiting)
         reasons = {job: reason for job in waiting if (reason := why_impossible(job))}
         failures += [reason for reason in reasons.values() if reason not in failures]
-        possible = [job for job in waiting if job not in reasons]
-        if possible:
-            check_model(model, config.weights)
-            batches.append((model, possible))
+        batches.append((model, [job for job in waiting if job not in reasons]))
+    batches = [(model, jobs) for model, jobs in batches if jobs]
     if batches and config.output is not None:
         output = Path(config.output)
         check_writable(output.parent if names_a_file(output) else output)
+    for model, _ in batches:
+        check_model(model, config.weights)
     others = plan.passed_over + len(plan.results - set(targets))
     return Work(batches, targets, finished, others, failures)
 

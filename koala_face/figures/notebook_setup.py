@@ -4,12 +4,16 @@ import logging
 import os
 from pathlib import Path
 
+import matplotlib
+
 from koala_face.foundation.streams import quiet_stderr
 from koala_face.photographs.sample_portraits import write_sample_portraits
 
 
-def start(folder=None, scratch="runs/notebooks") -> Path:
-    """Load TensorFlow without its remarks on the machine, and find the portraits.
+def start(
+    folder: str | os.PathLike | None = None, scratch: str | os.PathLike = "runs/notebooks"
+) -> Path:
+    """Load TensorFlow without its remarks, make figures as wide as the page, find the portraits.
 
     Args:
         folder: of photographs, searched recursively; None takes the two portraits that
@@ -24,7 +28,10 @@ def start(folder=None, scratch="runs/notebooks") -> Path:
     with quiet_stderr():
         import tensorflow as tf
 
+        from koala_face.figures.paper import RESOLUTION
+
         tf.config.list_logical_devices()  # looks for a graphics card, and says so
+    matplotlib.rcParams["figure.dpi"] = RESOLUTION
     if folder is not None:
         return Path(folder).expanduser()
     portraits = Path(scratch) / "portraits"

@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import logging
 import os
+import shlex
 import sys
 import types
 import typing
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.files import short_name
 from koala_face.foundation.streams import LOG_LEVEL, finish_output, prepare_streams
 
 Config = TypeVar("Config")
@@ -79,6 +81,26 @@ def _is_installed() -> bool:
 def flag_name(field_name: str) -> str:
     """`batch_size` to `--batch-size`."""
     return "--" + field_name.replace("_", "-")
+
+
+def as_command(
+    command: str, config, left_out: Sequence[str] = (), paths: Sequence[str] = ()
+) -> str:
+    """The command line that gives a config; default values and the settings `left_out` are not in
+    it, the settings `paths` by their last two names only."""
+    words = [f"python -m koala_face.{command}"]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value == field.default or field.name in left_out:
+            continue
+        values = value if isinstance(value, tuple) else (value,)
+        text = _as_text(tuple(map(short_name, values)) if field.name in paths else values)
+        name = flag_name(field.name)
+        if isinstance(value, bool):
+            words.append(name if value else name.replace("--", "--no-", 1))
+        else:
+            words.append(f"{name} {shlex.quote(text)}")
+    return " ".join(words)
 
 
 def run(main: Callable[[], int | None]) -> None:

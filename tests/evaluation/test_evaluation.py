@@ -107,6 +107,22 @@ def test_no_other_choice_for_the_blocks_errs_less_in_ab():
         assert error == pytest.approx((11 + (other - 3) ** 2) / 2)
 
 
+def test_in_rgb_another_choice_for_the_blocks_may_err_less(astronaut):
+    """Why the report says in which unit the block mean is a bound: a counterexample in RGB."""
+
+    def color_mean_rgb(batch):
+        blocks = batch.rgb.reshape(1, 64, 2, 64, 2, 3).mean(axis=(2, 4)) / 255
+        return skimage.color.rgb2lab(blocks)[..., 1:].repeat(2, axis=1).repeat(2, axis=2)
+
+    portraits = MadePortraits([astronaut[::4, ::4]])
+    bound, other = (
+        scoring.score(portraits, coloring).values
+        for coloring in (baselines.color_block_mean, color_mean_rgb)
+    )
+    assert other["ab_mse"] > bound["ab_mse"]
+    assert other["mse"] < bound["mse"]
+
+
 def test_the_block_mean_is_perfect_where_blocks_are_of_one_color():
     blocks = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), np.uint8)
     portraits = MadePortraits(blocks.repeat(2, axis=1).repeat(2, axis=2))
