@@ -175,18 +175,20 @@ def test_an_unknown_format_lists_the_known(model_file, tmp_path):
         export.export(model_file, tmp_path, ("coreml",))
 
 
-def test_the_readme_colours_a_photograph_without_koala_face(model_file, tmp_path, astronaut):
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_the_readme_colours_a_photograph_without_koala_face(model_file, tmp_path, astronaut, mode):
+    """In colour, and gray as the photographs are that one wants coloured."""
     text = README.read_text(encoding="utf-8")
     (code,) = re.findall(r"<!-- without koala_face -->\n```python\n(.*?)```", text, re.S)
     assert "koala_face" not in code
     assert len(code.strip().splitlines()) <= 14
     export.main([str(model_file), "-o", str(tmp_path / "exported"), "--formats", "h5"])
-    Image.fromarray(astronaut).save(tmp_path / "portrait.jpg")
+    Image.fromarray(astronaut).convert(mode).save(tmp_path / "portrait.jpg")
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     colored = np.array(Image.open(tmp_path / "coloured.png"))
     assert colored.shape == astronaut.shape
     # The photograph as the program read it: JPEG itself moves L* by about 1.
-    read = np.array(Image.open(tmp_path / "portrait.jpg"))
+    read = np.array(Image.open(tmp_path / "portrait.jpg").convert("RGB"))
     before, after = skimage_color.rgb2lab(read), skimage_color.rgb2lab(colored)
     assert np.abs(after[..., 1:]).mean() > 1
     assert np.median(np.abs(after[..., 0] - before[..., 0])) < 1
