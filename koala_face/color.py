@@ -31,6 +31,9 @@ LUMINANCE_SCALE = 100.0
 # Every a*, b* of sRGB lies in [-107.9, 98.3], inside the +-128 of the tanh output.
 AB_SCALE = 128.0
 
+# Float sRGB may overshoot 0-1 a little where it was resized; values of 0-255 are another unit.
+LARGEST_FLOAT = 2.0
+
 # TensorFlow multiplies rows of 8 pixels by a matrix four times faster than rows of one,
 # though the matrix repeats along a diagonal of zeros.
 PIXELS_IN_A_ROW = 8
@@ -57,7 +60,7 @@ LAB_FROM_F = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -20
 F_FROM_LAB = np.linalg.inv(LAB_FROM_F)
 
 
-def rgb_to_lab(rgb) -> tf.Tensor:
+def rgb_to_lab(rgb: np.ndarray | tf.Tensor) -> tf.Tensor:
     """Convert sRGB to CIELAB.
 
     Args:
@@ -67,17 +70,18 @@ def rgb_to_lab(rgb) -> tf.Tensor:
         (..., 3) float32: L* in 0-100, a* and b* in about -108 to 98.
 
     Raises:
-        TypeError: for integers other than uint8, whose range is unknown.
+        TypeError, ValueError: for integers other than uint8 and for floats beyond 0-1, whose
+            range is unknown.
     """
     return _rgb_to_lab(as_srgb(rgb))
 
 
-def rgb_to_luminance_and_ab(rgb) -> tuple[tf.Tensor, tf.Tensor]:
+def rgb_to_luminance_and_ab(rgb: np.ndarray | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """As `rgb_to_lab`, in less time than that and cutting it: L* (..., 1) and a*, b* (..., 2)."""
     return _rgb_to_luminance_and_ab(as_srgb(rgb))
 
 
-def lab_to_rgb(lab) -> tf.Tensor:
+def lab_to_rgb(lab: np.ndarray | tf.Tensor) -> tf.Tensor:
     """Convert CIELAB to sRGB; colours outside sRGB are clipped by channel.
 
     Args:
@@ -89,13 +93,13 @@ def lab_to_rgb(lab) -> tf.Tensor:
     return _lab_to_rgb(tf.cast(lab, tf.float32))
 
 
-def lab_to_linear(lab) -> tf.Tensor:
+def lab_to_linear(lab: np.ndarray | tf.Tensor) -> tf.Tensor:
     """Convert CIELAB to linear sRGB, unclipped: outside 0-1 lies outside the gamut."""
     lab = tf.cast(lab, tf.float32)
     return _from_rows(_linear_of_lab(_to_rows(lab)), lab)
 
 
-def scaled_lab_to_rgb(luminance, ab) -> tf.Tensor:
+def scaled_lab_to_rgb(luminance: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:
     """As `lab_to_rgb`, of what the network sees and gives; for a loss that XLA compiles.
 
     Plain ops of the shapes that come in: gradients flow, but a graph of it takes more time.
@@ -112,18 +116,18 @@ def scaled_lab_to_rgb(luminance, ab) -> tf.Tensor:
     return encode_srgb(tf.stack(_weighted_sums(RGB_FROM_RELATIVE_XYZ, xyz), axis=-1))
 
 
-def to_uint8(rgb) -> tf.Tensor:
+def to_uint8(rgb: np.ndarray | tf.Tensor) -> tf.Tensor:
     """Round sRGB in 0-1 to uint8 in 0-255; values outside are clipped."""
     return tf.cast(tf.round(tf.clip_by_value(rgb, 0.0, 1.0) * 255.0), tf.uint8)
 
 
-def luminance_to_gray(luminance) -> tf.Tensor:
+def luminance_to_gray(luminance: np.ndarray | tf.Tensor) -> tf.Tensor:
     """Give the neutral sRGB gray of L*: (...) float in 0-100 to (...) float32 in 0-1."""
     f = (tf.cast(luminance, tf.float32) + 16.0) / 116.0
     return encode_srgb(inverse_lab_curve(f))
 
 
-def rgb_to_gray(rgb) -> tf.Tensor:
+def rgb_to_gray(rgb: np.ndarray | tf.Tensor) -> tf.Tensor:
     """Give the neutral sRGB gray that has each pixel's L*.
 
     L* depends on the relative luminance Y alone and a neutral gray has Y in all
@@ -138,27 +142,27 @@ def rgb_to_gray(rgb) -> tf.Tensor:
     return _rgb_to_gray(as_srgb(rgb))
 
 
-def scale_luminance(luminance) -> tf.Tensor:
+def scale_luminance(luminance: np.ndarray | tf.Tensor) -> tf.Tensor:
     """L* in 0-100 to the network's 0-1."""
     return luminance / LUMINANCE_SCALE
 
 
-def unscale_luminance(scaled) -> tf.Tensor:
+def unscale_luminance(scaled: np.ndarray | tf.Tensor) -> tf.Tensor:
     """The network's 0-1 to L* in 0-100."""
     return scaled * LUMINANCE_SCALE
 
 
-def scale_ab(ab) -> tf.Tensor:
+def scale_ab(ab: np.ndarray | tf.Tensor) -> tf.Tensor:
     """a*, b* to the network's -1 to 1."""
     return ab / AB_SCALE
 
 
-def unscale_ab(scaled) -> tf.Tensor:
+def unscale_ab(scaled: np.ndarray | tf.Tensor) -> tf.Tensor:
     """The network's -1 to 1 to a*, b*."""
     return scaled * AB_SCALE
 
 
-def decode_srgb(rgb) -> tuple[tf.Tensor, float]:
+def decode_srgb(rgb: np.ndarray | tf.Tensor) -> tuple[tf.Tensor, float]:
     """Gamma-encoded sRGB, uint8 in 0-255 or float in 0-1, to linear light (IEC 61966-2-1).
 
     Returns the light, float32 in 0 to `unit`, and `unit`: whoever multiplies by a matrix
@@ -176,33 +180,45 @@ def decode_srgb(rgb) -> tuple[tf.Tensor, float]:
     return light, unit
 
 
-def encode_srgb(linear) -> tf.Tensor:
+def encode_srgb(linear: tf.Tensor) -> tf.Tensor:
     """Linear light to gamma-encoded sRGB, 0-1 and clipped to it (IEC 61966-2-1)."""
     gain = 1.0 + SRGB_OFFSET
     curve = _power_above_line(linear, LINEAR_THRESHOLD, 1.0 / SRGB_EXPONENT, SRGB_SLOPE / gain)
     return tf.clip_by_value(gain * curve - SRGB_OFFSET, 0.0, 1.0)
 
 
-def lab_curve(relative) -> tf.Tensor:
+def lab_curve(relative: tf.Tensor) -> tf.Tensor:
     """X/Xn, Y/Yn or Z/Zn to CIELAB's f of it, less `LAB_OFFSET`: 0 for black."""
     return _power_above_line(relative, LAB_THRESHOLD, 1.0 / 3.0, LAB_SLOPE, LAB_OFFSET)
 
 
-def inverse_lab_curve(f) -> tf.Tensor:
+def inverse_lab_curve(f: tf.Tensor) -> tf.Tensor:
     """CIELAB's f to X/Xn, Y/Yn or Z/Zn."""
     root = tf.maximum(f, LAB_THRESHOLD_ROOT)
     line = (tf.minimum(f, LAB_THRESHOLD_ROOT) - LAB_THRESHOLD_ROOT) / LAB_SLOPE
     return root * root * root + line
 
 
-def as_srgb(rgb) -> tf.Tensor:
-    """sRGB as a tensor, uint8 in 0-255 or float in 0-1; TypeError for other integers."""
+def as_srgb(rgb: np.ndarray | tf.Tensor) -> tf.Tensor:
+    """sRGB as a tensor, uint8 in 0-255 or float in 0-1.
+
+    Raises:
+        TypeError: for other integers.
+        ValueError: for floats of another range; in a graph, which has no values yet, they pass.
+    """
     rgb = tf.convert_to_tensor(rgb)
     if rgb.dtype != tf.uint8 and not rgb.dtype.is_floating:
         raise TypeError(
             f"Expected sRGB as uint8 in 0-255 or as float in 0-1. Received: {rgb.dtype.name}. "
             "Divide by the largest value of your format first."
         )
+    if tf.executing_eagerly() and rgb.dtype.is_floating and tf.size(rgb):
+        largest = float(tf.reduce_max(tf.abs(rgb)))
+        if largest > LARGEST_FLOAT:
+            raise ValueError(
+                f"Expected float sRGB in 0-1. Received: values up to {largest:g}. "
+                "Divide by 255 first, or pass uint8."
+            )
     return rgb
 
 
@@ -218,13 +234,13 @@ def _power_above_line(t, threshold: float, exponent: float, slope: float, less: 
 
 @_graph
 def _rgb_to_lab(rgb):
-    return _from_rows(_mix(_lab_curve_of_rgb(rgb), LAB_FROM_F), rgb)
+    return _from_rows(_times(_lab_curve_of_rgb(rgb), LAB_FROM_F), rgb)
 
 
 @_graph
 def _rgb_to_luminance_and_ab(rgb):
     f = _lab_curve_of_rgb(rgb)
-    return _from_rows(_mix(f, LAB_FROM_F[:1]), rgb), _from_rows(_mix(f, LAB_FROM_F[1:]), rgb)
+    return _from_rows(_times(f, LAB_FROM_F[:1]), rgb), _from_rows(_times(f, LAB_FROM_F[1:]), rgb)
 
 
 @_graph
@@ -235,18 +251,18 @@ def _lab_to_rgb(lab):
 @_graph
 def _rgb_to_gray(rgb):
     linear, unit = decode_srgb(_to_rows(rgb))
-    return _from_rows(encode_srgb(_mix(linear, XYZ_FROM_RGB[1:2] / unit)), rgb)[..., 0]
+    return _from_rows(encode_srgb(_times(linear, XYZ_FROM_RGB[1:2] / unit)), rgb)[..., 0]
 
 
 def _lab_curve_of_rgb(rgb) -> tf.Tensor:
     linear, unit = decode_srgb(_to_rows(rgb))
-    xyz = _mix(linear, RELATIVE_XYZ_FROM_RGB / unit)
+    xyz = _times(linear, RELATIVE_XYZ_FROM_RGB / unit)
     return lab_curve(xyz)
 
 
 def _linear_of_lab(rows) -> tf.Tensor:
-    xyz = inverse_lab_curve(_mix(rows, F_FROM_LAB) + LAB_OFFSET)
-    return _mix(xyz, RGB_FROM_RELATIVE_XYZ)
+    xyz = inverse_lab_curve(_times(rows, F_FROM_LAB) + LAB_OFFSET)
+    return _times(xyz, RGB_FROM_RELATIVE_XYZ)
 
 
 def _weighted_sums(matrix: np.ndarray, channels) -> list[tf.Tensor]:
@@ -270,7 +286,7 @@ def _from_rows(rows, pixels) -> tf.Tensor:
     return tf.reshape(tf.reshape(rows, [-1])[: tf.reduce_prod(shape)], shape)
 
 
-def _mix(rows, matrix: np.ndarray) -> tf.Tensor:
+def _times(rows: tf.Tensor, matrix: np.ndarray) -> tf.Tensor:
     """Multiply each pixel by a matrix, on the CPU: a GPU may do it in less than float32."""
     wide = np.kron(np.eye(PIXELS_IN_A_ROW), matrix.T).astype("float32")
     with tf.device("/CPU:0"):

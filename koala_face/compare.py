@@ -14,6 +14,7 @@ from koala_face.figures import report
 from koala_face.foundation.commands import INTERRUPTED, flag_name, parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.photographs.reading import find_photographs
+from koala_face.train import TrainConfig, run_settings
 from koala_face.training.run_folder import RunFolder
 
 log = logging.getLogger("koala_face.compare")
@@ -34,6 +35,8 @@ TRAINING_FLAGS = (
 
 # Names become files and table cells.
 NAME = re.compile(r"[\w .+-]+")
+# Rows of the tables and columns of portraits.csv that are no model's, by letters and digits alone.
+RESERVED = ("gray", "constant", "blockmean", "ceiling", "true", "groundtruth", "model", "path")
 
 
 class CompareError(KoalaFaceError):
@@ -82,25 +85,35 @@ def find_usable(config: CompareConfig) -> tuple[list[str], dict[str, str]]:
     return usable, left_out
 
 
-def find_models(config: CompareConfig, usable) -> dict[str, Path]:
+def find_models(config: CompareConfig, usable: list[str]) -> dict[str, Path]:
     """Every compared model's name and file: the runs' and those of `--model`.
 
     Raises:
-        CompareError: for a value that is not NAME=FILE, a missing file, a name given twice, or
+        CompareError: for a value that is not NAME=FILE, a missing file, a name that is taken, or
             nothing to compare.
     """
     models = {name: run_folder(config, name).model_file for name in usable}
+    taken = {_letters(name) for name in config.backbones}
     for given in config.model:
         name, separator, file = given.partition("=")
-        if not (NAME.fullmatch(name) and separator and file):
+        if not (NAME.fullmatch(name) and _letters(name) and separator and file):
             raise CompareError(
                 "Expected --model NAME=FILE, the name of letters, digits, spaces and . + - _. "
                 f"Received: --model {given}."
             )
-        if name in models:
-            raise CompareError(f"Expected each name once. Received: {name!r} twice.")
+        if _letters(name) in RESERVED:
+            raise CompareError(
+                f"Expected a name of its own for {file}. Received: {name!r}, which is a row or "
+                f"column of the report itself. Try --model my-{name}={file}."
+            )
+        if _letters(name) in taken:
+            raise CompareError(
+                f"Expected each name once. Received: {name!r} twice, or as a descriptor's and a "
+                "model's; case and signs do not count."
+            )
         if not Path(file).is_file():
             raise CompareError(f"Expected a model file for {name}. Received: {file}.")
+        taken.add(_letters(name))
         models[name] = Path(file)
     if not models:
         raise CompareError(
@@ -108,6 +121,34 @@ def find_models(config: CompareConfig, usable) -> dict[str, Path]:
             "given. Fetch weights with python -m koala_face.weights, or add the descriptor none."
         )
     return models
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).casefold()
+
+
+def check_given_models(config: CompareConfig, models: dict[str, Path], usable: list[str]) -> None:
+    """Refuse what could not be measured, before hours of training.
+
+    Raises:
+        KoalaFaceError: names the size, or the file of `--model` and what it lacks.
+    """
+    import h5py
+
+    from koala_face.model_files.files import read_description
+    from koala_face.models import check_size
+
+    check_size(config.measure_size)
+    for name in sorted(models.keys() - set(usable)):
+        # Not loaded yet: a network would take the card's memory from the trainings.
+        try:
+            with h5py.File(models[name]) as file:
+                description = read_description(file)
+            locate_weights(find_backbone(description.backbone, description.layer), config.weights)
+        except (KoalaFaceError, OSError) as error:
+            raise CompareError(
+                f"--model {name}={models[name]} cannot be compared. {error}"
+            ) from error
 
 
 def run_folder(config: CompareConfig, name: str) -> RunFolder:
@@ -122,12 +163,35 @@ def training_settings(config: CompareConfig, name: str) -> dict:
 
 
 def is_finished(folder: RunFolder, asked: dict) -> bool:
-    """Whether the run has all its epochs and was made with the settings asked for."""
+    """Whether the run has all its epochs; a half one, or none, is for `train` to go on with.
+
+    Args:
+        asked: the settings of the run by `training_settings`; for the others train's defaults hold.
+
+    Raises:
+        CompareError: if the finished run was made with other settings than this comparison's.
+    """
     if not (folder.settings_file.exists() and folder.model_file.exists()):
         return False
-    settings = json.loads(folder.settings_file.read_text(encoding="utf-8"))["settings"]
-    same = all(settings.get(key, value) == value for key, value in asked.items())
-    return same and len(folder.history()) >= settings["epochs"]
+    try:
+        before = json.loads(folder.settings_file.read_text(encoding="utf-8"))["settings"]
+        if len(folder.history()) < before["epochs"]:
+            return False
+    except (ValueError, LookupError, TypeError):
+        return False
+    # A setting that a run of an earlier version does not know was then as is its default now.
+    defaults, expected = run_settings(TrainConfig()), run_settings(TrainConfig(**asked))
+    found = defaults | before
+    differing = [key for key, value in expected.items() if found[key] != value]
+    if differing:
+        lines = [f"  {key}: was {found[key]!r}, now {expected[key]!r}" for key in differing]
+        raise CompareError(
+            f"Expected the run in {folder.path} to be of this comparison. These settings differ:\n"
+            + "\n".join(lines)
+            + "\nRepeat the first settings, name another folder with --runs, or compare the "
+            f"model as it is: --model NAME={folder.model_file}."
+        )
+    return True
 
 
 def training_command(config: CompareConfig, name: str) -> list[str]:
@@ -173,12 +237,17 @@ def compare(config: CompareConfig) -> dict:
     Raises:
         KoalaFaceError: whatever the user can mend.
     """
+    if config.resamples < 1:
+        raise CompareError(f"Expected --resamples of 1 or more. Received: {config.resamples}.")
     find_photographs(config.validation)
     usable, left_out = find_usable(config)
     models = find_models(config, usable)
     if usable:
         find_photographs(config.data)
+    for name in usable:
+        is_finished(run_folder(config, name), training_settings(config, name))
     folder = report.make_folder(config.output)
+    check_given_models(config, models, usable)
     for name in usable:
         train(config, name)
     from koala_face.evaluation import comparison_report
@@ -186,7 +255,7 @@ def compare(config: CompareConfig) -> dict:
     trials = comparison_report.load_trials(
         models, config.validation, config.measure_size, config.cache, config.weights
     )
-    results, text = comparison_report.write_comparison(
+    results, parts = comparison_report.write_comparison(
         folder,
         trials,
         data=config.validation,
@@ -195,7 +264,7 @@ def compare(config: CompareConfig) -> dict:
         left_out=left_out,
         resamples=config.resamples,
     )
-    log.info("Report: %s", report.write_report(folder, text)[1])
+    log.info("Report: %s", report.write_report(folder, parts)[1])
     return results
 
 

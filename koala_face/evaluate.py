@@ -2,13 +2,22 @@
 
 import dataclasses
 import logging
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from koala_face.figures import report
 from koala_face.foundation.commands import flag_name, parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import short_name
 from koala_face.photographs.reading import find_photographs
+
+if TYPE_CHECKING:
+    import numpy as np
+    from tensorflow import keras
+
+    from koala_face.data.portraits import Portraits
+    from koala_face.model_files.files import ModelDescription
 
 log = logging.getLogger("koala_face.evaluate")
 
@@ -29,6 +38,7 @@ class EvaluateConfig:
         None, "folder of training portraits, for their mean ab (default: as the model file says)"
     )
     color_only: bool = setting(False, "leave gray and tinted portraits out")
+    aged: bool = setting(False, "score the model on portraits shown as old photographs as well")
     size: int = setting(256, "height and width at which is measured, a multiple of 8")  # II.B
     batch_size: int = setting(8, "portraits in memory at once")
     weights: str | None = setting(None, "weights file of the descriptor")
@@ -45,10 +55,10 @@ def check_inputs(config: EvaluateConfig) -> None:
         PhotographError: names the folder.
         EvaluateError: names the flag.
     """
-    for name in ("batch_size", "resamples"):
-        if getattr(config, name) < 1:
+    for name, least in (("batch_size", 1), ("resamples", 1), ("seed", 0)):
+        if getattr(config, name) < least:
             raise EvaluateError(
-                f"Expected {flag_name(name)} of 1 or more. Received: {getattr(config, name)}."
+                f"Expected {flag_name(name)} of {least} or more. Received: {getattr(config, name)}."
             )
     find_photographs(config.data)
     if config.train_data:
@@ -67,35 +77,80 @@ def evaluate(config: EvaluateConfig) -> dict:
     check_inputs(config)
     folder = report.make_folder(config.output)
     from koala_face.colorizer.colorizer import shipped_model
-    from koala_face.evaluation import baselines, evaluation_report, scoring
+    from koala_face.evaluation import baselines, evaluation_report, report_parts, scoring, skin
     from koala_face.model_files.files import load_model
+    from koala_face.models import check_size
 
-    scoring.check_size(config.size)
+    check_size(config.size)
     model_file = Path(config.model or shipped_model(config.variant))
     network, description = load_model(model_file)
+    history = report_parts.read_history(model_file)
     portraits = load_truth(config, description)
-    constant = baselines.find_mean_ab(
+    constant, source = baselines.find_mean_ab(
         description, portraits, config.train_data, config.size, config.cache
     )
     log.info("Scoring %s on %d portraits, and three baselines", model_file, len(portraits))
     coloring = scoring.make_network(network, description)
-    colorings = {"model": coloring, **baselines.make_baselines(constant[0])}
-    scores = {
-        name: scoring.score(portraits, coloring, config.batch_size, name)
-        for name, coloring in colorings.items()
-    }
+    pictures = evaluation_report.Pictures(Path(config.data), portraits.paths)
+    faces = []
+
+    def look(batch: scoring.Batch, colored: "np.ndarray", ab: "np.ndarray") -> None:
+        pictures.take(batch, colored)
+        faces.extend(skin.measure_faces(batch, ab))
+
+    scores = {"model": scoring.score(portraits, coloring, config.batch_size, "model", look)}
+    for name, baseline in baselines.make_baselines(constant).items():
+        scores[name] = scoring.score(portraits, baseline, config.batch_size, name)
     results = scoring.estimate_all(scores, config.resamples, config.seed)
     scoring.write_scores(folder / "portraits.csv", scores)
-    subject = describe_subject(config, model_file, description, constant)
-    chosen = evaluation_report.draw_figures(folder, portraits, coloring, scores["model"])
-    history = evaluation_report.draw_training(folder, model_file)
-    text = evaluation_report.compose(subject, portraits, results, chosen, history)
-    _, page = report.write_report(folder, text)
+    subject = evaluation_report.Subject(
+        model=short_name(model_file),
+        data=short_name(config.data),
+        command=command_line(config, model_file),
+        color_only=config.color_only,
+        size=config.size,
+        description=description,
+        mean_ab=constant,
+        mean_ab_source=source,
+        bootstrap=f"{config.resamples} resamples, seed {config.seed}",
+    )
+    aged = aged_section(config, network, description, portraits, scores) if config.aged else []
+    sections = [
+        *skin.skin_section(faces, len(portraits), config.resamples, config.seed),
+        *aged,
+        *evaluation_report.figures_section(folder, portraits, coloring, scores["model"], history),
+        *evaluation_report.portraits_section(scores["model"], pictures.taken),
+    ]
+    parts = evaluation_report.compose(subject, portraits, results, sections)
+    _, page = report.write_report(folder, parts)
     log.info("%s. Report: %s", evaluation_report.summarize(results), page)
     return results
 
 
-def load_truth(config: EvaluateConfig, description):
+def aged_section(
+    config: EvaluateConfig,
+    network: "keras.Model",
+    description: "ModelDescription",
+    portraits: "Portraits",
+    scores: dict,
+) -> list[str]:
+    """The section on portraits that are shown as old photographs."""
+    from koala_face.colorizer.colorizer import Colorizer
+    from koala_face.evaluation import aged
+
+    colorizer = Colorizer.of_network(network, description, config.weights)
+    rows = {
+        name: aged.score_aged(portraits, colorizer, effects, config.seed, config.batch_size, name)
+        for name, effects in aged.rows_of_effects().items()
+    }
+    gray, constant = (
+        aged.AgedErrors(scores[name].values["ab_mse"], scores[name].values["mse"])
+        for name in ("gray", "constant")
+    )
+    return aged.aged_section(rows, gray, constant, config.seed, config.resamples)
+
+
+def load_truth(config: EvaluateConfig, description: "ModelDescription") -> "Portraits":
     """The true portraits, and the vectors that the model's descriptor gives them."""
     from koala_face.backbones import find_backbone
     from koala_face.data.portraits import load_portraits
@@ -108,34 +163,15 @@ def load_truth(config: EvaluateConfig, description):
     return without_gray(portraits) if config.color_only else portraits
 
 
-def describe_subject(config: EvaluateConfig, model_file: Path, description, constant):
-    """What the report is about: an `evaluation_report.Subject`."""
-    from koala_face.evaluation.evaluation_report import Subject
-
-    mean_ab, source = constant
-    return Subject(
-        model=short_name(model_file),
-        data=short_name(config.data),
-        command=as_command(config, model_file),
-        color_only=config.color_only,
-        size=config.size,
-        description=description,
-        mean_ab=mean_ab,
-        mean_ab_source=source,
-        bootstrap=f"{config.resamples} resamples, seed {config.seed}",
-    )
-
-
-def as_command(config: EvaluateConfig, model_file: Path) -> str:
+def command_line(config: EvaluateConfig, model_file: Path) -> str:
     """The command that repeats this report; paths by their last two names."""
-    words = [f"python -m koala_face.evaluate --model {short_name(model_file)}"]
-    words.append(f"--data {short_name(config.data)} --size {config.size}")
+    words = ["python", "-m", "koala_face.evaluate", "--model", short_name(model_file)]
+    words += ["--data", short_name(config.data), "--size", str(config.size)]
     if config.train_data:
-        words.append(f"--train-data {short_name(config.train_data)}")
-    if config.color_only:
-        words.append("--color-only")
-    words.append(f"--resamples {config.resamples} --seed {config.seed}")
-    return " ".join(words)
+        words += ["--train-data", short_name(config.train_data)]
+    words += [flag_name(name) for name in ("color_only", "aged") if getattr(config, name)]
+    words += ["--resamples", str(config.resamples), "--seed", str(config.seed)]
+    return shlex.join(words)
 
 
 def main(argv=None) -> int:

@@ -127,6 +127,17 @@ def test_refuses_other_integers(function, dtype):
         function(np.zeros((2, 3), dtype))
 
 
+@pytest.mark.parametrize("function", [color.rgb_to_lab, color.rgb_to_gray, color.decode_srgb])
+def test_refuses_floats_of_another_range(function):
+    """White of 255.0 once had L* = 7689."""
+    for pixels in (np.full((2, 3), 255.0), tf.fill((4, 4, 3), 100.0), -np.full((2, 3), 128.0)):
+        with pytest.raises(ValueError, match="Expected float sRGB in 0-1. Received: .*Divide by"):
+            function(pixels)
+    # What bicubic resizing overshoots is let through, and so is what has no pixels.
+    assert np.isfinite(np.asarray(color.rgb_to_lab(np.array([[-0.1, 0.5, 1.2]])))).all()
+    assert color.rgb_to_lab(np.zeros((0, 3))).shape == (0, 3)
+
+
 def test_colors_outside_srgb_are_clipped():
     rgb = color.lab_to_rgb([[50.0, 120.0, 0.0], [50.0, -120.0, 0.0]]).numpy()
     assert rgb.min() == 0.0

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from support.page import Page
 from support.untrained_models import save_untrained
 
 from koala_face import compare
@@ -77,12 +78,46 @@ def test_a_finished_run_is_not_trained_again(argv, trainings):
     assert len(trainings) == 1
 
 
-@pytest.mark.parametrize("change", [["--epochs", "3"], ["--data", "elsewhere"]])
-def test_other_settings_go_to_train_which_judges_them(argv, trainings, change):
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (["--epochs", "3"], "epochs: was 2, now 3"),
+        (["--data", "elsewhere"], "data: was .*, now 'elsewhere'"),
+        (["--seed", "1"], "seed: was 0, now 1"),
+    ],
+)
+def test_a_finished_run_of_other_settings_is_not_taken(argv, trainings, change, named):
     config = compare.parse_config(compare.CompareConfig, [*argv, "--backbones", "none"])
     compare.train(config, "none")
     changed = compare.parse_config(compare.CompareConfig, [*argv, "--backbones", "none", *change])
-    compare.train(changed, "none")
+    with pytest.raises(KoalaFaceError, match=rf"(?s){named}\n.*--runs"):
+        compare.train(changed, "none")
+    assert len(trainings) == 1
+
+
+@pytest.mark.parametrize(
+    "changed", [{"seed": 3}, {"loss": "rgb"}, {"learning_rate": 0.01}, {"start_from": "other.h5"}]
+)
+def test_settings_that_no_flag_names_count_too(argv, trainings, tmp_path, changed):
+    """A run made by hand, with flags that this comparison does not give: it is not train's own."""
+    config = compare.parse_config(compare.CompareConfig, [*argv, "--backbones", "none"])
+    compare.train(config, "none")
+    file = tmp_path / "out" / "runs" / "none" / "settings.json"
+    content = json.loads(file.read_text())
+    content["settings"] |= changed
+    file.write_text(json.dumps(content))
+    (name,) = changed
+    with pytest.raises(KoalaFaceError, match=f"{name}: was {changed[name]!r}, now"):
+        compare.main([*argv, "--backbones", "none"])
+    assert len(trainings) == 1
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"settings": 3}', '{"settings": {}}', "\0"])
+def test_settings_that_cannot_be_read_go_to_train_which_judges_them(argv, trainings, content):
+    config = compare.parse_config(compare.CompareConfig, [*argv, "--backbones", "none"])
+    compare.train(config, "none")
+    compare.run_folder(config, "none").settings_file.write_text(content)
+    compare.train(config, "none")
     assert len(trainings) == 2
 
 
@@ -122,12 +157,43 @@ def test_a_failed_training_says_how_to_go_on(argv, monkeypatch):
         (["--backbones", "none", "--model", "mine.h5"], "NAME=FILE"),
         (["--backbones", "none", "--model", "../a=b.h5"], "NAME=FILE"),
         (["--backbones", "none", "--model", "mine=missing.h5"], "missing"),
+        (["--backbones", "none", "--measure-size", "100"], "multiple of 8"),
+        (["--backbones", "none", "--resamples", "0"], "--resamples"),
+        *(
+            (["--backbones", "none", "--model", f"{name}=m.h5"], "report itself")
+            for name in ("gray", "Gray", "constant", "block_mean", "block mean", "model", "true")
+        ),
+        (["--backbones", "vgg19,none", "--model", "VGG19=m.h5"], "each name once"),
+        (["--backbones", "inception_resnet_v2,none", "--model", "Inception-ResNet-v2=m"], "once"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_training(argv, trainings, flags, message):
     with pytest.raises(KoalaFaceError, match=message):
         compare.main(argv + flags)
     assert trainings == []
+
+
+def test_a_file_that_is_no_model_is_refused_before_training(argv, trainings, tmp_path):
+    (tmp_path / "notes.h5").write_text("no model at all")
+    with pytest.raises(KoalaFaceError, match=r"mine=.*notes\.h5 cannot be compared"):
+        compare.main([*argv, "--backbones", "none", "--model", f"mine={tmp_path / 'notes.h5'}"])
+    assert trainings == []
+
+
+def test_a_strangers_model_is_shown_and_not_obeyed(argv, tmp_path):
+    strange = "`<script>alert(1)</script>`|](x)\x1b\n\n![p](/etc/passwd)<b>"
+    training = {"mean_ab": [5, 9], "data": strange, "command": strange}
+    mine = save_untrained(tmp_path / "![p](x)`<i>|`.h5", training)
+    (tmp_path / "history.csv").write_text("a,b\n1,2\n")
+    assert compare.main([*argv, "--backbones", "vgg19", "--model", f"_my_ + 1.5={mine}"]) == 0
+    page = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    assert page.references == []
+    assert len(page.all("img")) == 1  # Figure 5
+    assert not {"script", "b", "i", "a"} & {tag for tag, _ in page.tags}
+    assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
+    assert page.text.count(r"`|](x)\x1b\n\n![p](/etc/passwd)<b>") == 2
+    assert "![p](x)`<i>|`.h5" in page.text
+    assert "_my_ + 1.5" in page.cells
 
 
 def test_the_command_says_what_it_leaves_out(argv):

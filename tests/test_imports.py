@@ -17,11 +17,11 @@ PAPER = {"color", "models", "metrics"}
 MAY_IMPORT = {
     "foundation": set(),
     "color": set(),
-    "models": set(),
+    "models": {"foundation"},
     "metrics": set(),
     "photographs": {"foundation", "color"},
     "backbones": {"foundation"},
-    "model_files": {"foundation", "color"},
+    "model_files": {"foundation", "color", "models"},
     "figures": {"foundation", "photographs", *PAPER},
     "data": {"foundation", "backbones", "photographs", "color"},
     "training": {"foundation", "data", "model_files", "figures", "color", "models"},
@@ -45,6 +45,7 @@ MAY_IMPORT["evaluation"] = {
 ROOMS = set(MAY_IMPORT)
 MAY_IMPORT |= dict.fromkeys(COMMANDS, ROOMS)
 MAY_IMPORT["__main__"] = {"foundation"}
+MAY_IMPORT["compare"] = {*ROOMS, "train"}  # it holds finished runs against train's settings
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -1,33 +1,39 @@
 """Colour photographs of any size with a trained model: gray in, its own luminance kept.
 
 colorizer = Colorizer.load("run/model.h5")
-rgb = colorizer(Image.open("photo.jpg"))
+rgb = colorizer("photo.jpg")
+colorizer.save("photo.jpg", "photo-colored.jpg")
 """
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from koala_face import color
 from koala_face.backbones import find_backbone, locate_weights
 from koala_face.colorizer.full_size import color_pixels, luminance_of
-from koala_face.colorizer.prediction import ONCE, make_prediction
+from koala_face.colorizer.gray_range import is_narrow, stretch, stretch_luminance
+from koala_face.colorizer.jobs import format_of_name
+from koala_face.colorizer.pictures import (
+    Picture,
+    beside_gray,
+    is_colored,
+    jpeg_of,
+    opaque_pixels,
+    photograph_of,
+)
+from koala_face.colorizer.prediction import ONCE, compile_prediction, make_prediction
 from koala_face.colorizer.upsampling import EDGE_AWARE, UPSAMPLINGS, Upsampler
 from koala_face.data.embeddings import OVERSAMPLING, compile_descriptor, descriptor_input
-from koala_face.model_files.files import load_model
+from koala_face.model_files.files import ModelDescription, load_model
 from koala_face.model_files.shipped import VARIANTS, ColorizerError, shipped_model
-from koala_face.photographs.profiles import convert_to_srgb
-from koala_face.photographs.reading import as_eight_bit, over_white, read_rgb, reduce, resize
-from koala_face.photographs.samples import (
-    Samples,
-    samples_of_image,
-    scale_to_sixteen_bit,
-    split_alpha,
-)
+from koala_face.photographs.decoding import Photograph
+from koala_face.photographs.encoding import write_photograph
+from koala_face.photographs.reading import as_eight_bit, read_rgb, reduce, resize
 
 keras = tf.keras
 
@@ -55,19 +61,19 @@ class Colorizer:
         descriptor_size: of the descriptor, in pixels.
         upsampling: "edge-aware", or "plain" for bicubic interpolation of ab.
         saturation: factor on a* and b*; 0 gives the gray photograph back.
-        mirrored: colour each photograph mirrored as well and take the mean.
-        scales: factors on the network's size at which it is asked, for the mean of the answers.
+        description: says of which predictions the mean is taken; without it there is one.
+        stretch: show the networks a photograph of narrow range stretched; see `gray_range`.
     """
 
     def __init__(
         self,
         model: keras.Model,
-        embed,
+        embed: Callable[[np.ndarray], tf.Tensor] | None,
         descriptor_size: int,
         upsampling: str = EDGE_AWARE,
         saturation: float = 1.0,
-        mirrored: bool = False,
-        scales=ONCE,
+        description: ModelDescription | None = None,
+        stretch: bool = True,
     ):
         if upsampling not in UPSAMPLINGS:
             raise ColorizerError(
@@ -79,32 +85,50 @@ class Colorizer:
         self.descriptor_size = descriptor_size
         self.upsampling = upsampling
         self.saturation = saturation
+        self.stretch = stretch
         self._embed = embed
-        self.predict_ab = make_prediction(model, mirrored, scales)
-        self._predict = _compile_network(model, self.size, self.predict_ab)
+        mean = (description.mirrored, description.scales) if description else (False, ONCE)
+        self.predict_ab = make_prediction(model, *mean)
+        self._predict = compile_prediction(model, self.predict_ab)
 
     @classmethod
     def load(
         cls,
-        model=None,
-        weights=None,
+        model_path: str | os.PathLike | None = None,
+        weights_path: str | os.PathLike | None = None,
         variant: str = VARIANTS[0],
         upsampling: str = EDGE_AWARE,
         saturation: float = 1.0,
+        stretch: bool = True,
     ) -> "Colorizer":
         """Load a model file and the descriptor that it names.
 
         Args:
-            model: the .h5 file; without it the one that ships, of the given `variant`.
-            weights: of the descriptor; without it they are looked for in the usual places.
+            model_path: the .h5 file; without it the one that ships, of the given `variant`.
+            weights_path: of the descriptor; without it they are looked for in the usual places.
 
         Raises:
             ColorizerError: no model ships with this copy, or the model's descriptor is
                 another one than this version's.
             ModelFileError, BackboneError, WeightsError, PredictionError: from the parts.
         """
-        path = Path(model) if model is not None else shipped_model(variant)
-        network, description = load_model(path)
+        path = Path(model_path) if model_path is not None else shipped_model(variant)
+        settings = {"upsampling": upsampling, "saturation": saturation, "stretch": stretch}
+        return cls.of_network(*load_model(path), weights_path, path, **settings)
+
+    @classmethod
+    def of_network(
+        cls,
+        network: keras.Model,
+        description: ModelDescription,
+        weights_path: str | os.PathLike | None = None,
+        path: str | os.PathLike = "The model",
+        **settings,
+    ) -> "Colorizer":
+        """As `load`, of a network that is loaded already, with its `ModelDescription`.
+
+        `path` is what the network is called in an error, `settings` are the class's own.
+        """
         backbone = find_backbone(description.backbone, description.layer)
         asked = (description.preprocessing, description.embedding_dim)
         scales = (description.luminance_scale, description.ab_scale)
@@ -118,34 +142,70 @@ class Colorizer:
                 f"{(color.LUMINANCE_SCALE, color.AB_SCALE)}. Use the koala_face version "
                 f"{description.koala_face_version} or train anew."
             )
-        embed = compile_descriptor(backbone, locate_weights(backbone, weights))
-        settings = (upsampling, saturation, description.mirrored, description.scales)
-        return cls(network, embed, backbone.input_size, *settings)
+        embed = compile_descriptor(backbone, locate_weights(backbone, weights_path))
+        return cls(network, embed, backbone.input_size, description=description, **settings)
 
-    def __call__(self, image) -> np.ndarray:
+    def __call__(self, picture: Picture) -> np.ndarray:
         """Colour one photograph.
 
         Args:
-            image: a Pillow image of any mode, or an array (H, W), (H, W, 3) or with alpha
-                as a last channel; uint8, uint16, or float in 0-1; sRGB. What is transparent
-                lies over white. A coloured one is coloured anew from its luminance.
+            picture: a file's path, a Pillow image of any mode, or an array (H, W), (H, W, 3)
+                or with alpha as a last channel; uint8, uint16, or float in 0-1; sRGB. What is
+                transparent lies over white, and what its EXIF says is turned stands upright.
+                A coloured one is coloured anew from its luminance.
 
         Returns:
             (H, W, 3) uint8 sRGB of the same height and width.
-        """
-        return self.colorize_many([image])[0]
 
-    def colorize_many(self, images) -> list[np.ndarray]:
+        Raises:
+            PhotographError: for a file that cannot be read.
+            TypeError, ValueError: for an array that is no picture.
+        """
+        return self.colorize_many([picture])[0]
+
+    def colorize_many(self, pictures: Iterable[Picture]) -> list[np.ndarray]:
         """Colour photographs of any sizes, several at a time through the network."""
-        images = [pixels_of(image) for image in images]
-        colored = []
-        for start in range(0, len(images), BATCH_SIZE):
-            batch = images[start : start + BATCH_SIZE]
-            inputs = [self.prepare(pixels) for pixels in batch]
+        pictures, colored = list(pictures), []
+        for start in range(0, len(pictures), BATCH_SIZE):
+            read = [(one, photograph_of(one)) for one in pictures[start : start + BATCH_SIZE]]
+            batch = [opaque_pixels(photograph) for _, photograph in read]
+            jpegs = [jpeg_of(*pair) for pair in read]
+            inputs = [self.prepare(*pair) for pair in zip(batch, jpegs, strict=True)]
             predictions = self.predict(inputs, self.embed(inputs))
             for pixels, seen, ab in zip(batch, inputs, predictions, strict=True):
                 colored.append(self.finish(pixels, seen, ab, np.uint8))
         return colored
+
+    def save(
+        self,
+        picture: Picture,
+        path: str | os.PathLike,
+        format: str | None = None,
+        quality: int = 95,
+        side_by_side: bool = False,
+    ) -> tuple[str, ...]:
+        """Colour one photograph into a file as `koala_face.colorize` does: whole, at its own
+        depth, with its alpha, EXIF and resolution.
+
+        Args:
+            picture: as `__call__` takes it.
+            path: the file; its suffix says the format, which may be given as well.
+            quality: of JPEG and WebP, 1 to 100.
+            side_by_side: write the gray photograph and, on its right, the coloured one.
+
+        Returns:
+            Notes on what was converted or left out.
+
+        Raises:
+            PhotographError: for a file that cannot be read or written, or another suffix.
+            TypeError, ValueError: for an array that is no picture.
+        """
+        format = format_of_name(path, format)
+        photograph = photograph_of(picture)
+        seen = self.prepare(photograph.pixels, jpeg_of(picture, photograph))
+        ab = self.predict([seen], self.embed([seen]))[0]
+        colored = self.finish_photograph(photograph, seen, ab, side_by_side)
+        return (*colored.notes, *write_photograph(path, colored, format, quality))
 
     def prepare(self, pixels: np.ndarray, jpeg: str | os.PathLike | None = None) -> NetworkInput:
         """Squeeze (H, W) or (H, W, 3) uint8 or uint16 pixels to the networks' sizes.
@@ -167,16 +227,40 @@ class Colorizer:
 
     def embed(self, inputs: list[NetworkInput]) -> np.ndarray:
         """The descriptor's vectors, (N, D) float32, of N photographs."""
-        return np.asarray(self._embed(np.stack([seen.descriptor for seen in inputs])))
+        return np.asarray(self._embed(np.stack([self._shown(seen).descriptor for seen in inputs])))
 
     def predict(self, inputs: list[NetworkInput], vectors) -> np.ndarray:
         """The network's a*, b*, (N, h, w, 2) float32, of N photographs and their vectors."""
-        return self._predict(np.stack([seen.luminance for seen in inputs]), vectors).numpy()
+        shown = [self._shown(seen).luminance for seen in inputs]
+        return self._predict(np.stack(shown), vectors).numpy()
+
+    def stretches(self, seen: NetworkInput) -> bool:
+        """Whether the networks see this photograph stretched, because its range is narrow."""
+        return self.stretch and is_narrow(seen.luminance)
+
+    def _shown(self, seen: NetworkInput) -> NetworkInput:
+        if not self.stretches(seen):
+            return seen
+        descriptor = None if seen.descriptor is None else stretch(seen.descriptor)
+        return NetworkInput(stretch_luminance(seen.luminance), descriptor)
 
     def finish(self, pixels, seen: NetworkInput, ab, dtype=None) -> np.ndarray:
         """Colour the whole photograph, (H, W, 3), at the depth of `pixels` or of `dtype`."""
         luminance = block_mean(seen.luminance, len(ab))
         return color_pixels(pixels, luminance, ab, self.upsampling, self.saturation, dtype)
+
+    def finish_photograph(
+        self, photograph: Photograph, seen: NetworkInput, ab: np.ndarray, side_by_side: bool = False
+    ) -> Photograph:
+        """Colour a photograph at its own depth, all else kept, and note if it was in colour."""
+        notes = photograph.notes
+        if is_colored(photograph.pixels):
+            notes += ("it is in colour; it was coloured anew from its luminance",)
+        if self.stretches(seen):
+            notes += ("its range is narrow; the network saw it stretched",)
+        pixels = self.finish(photograph.pixels, seen, ab)
+        colored = photograph._replace(pixels=pixels, notes=notes)
+        return beside_gray(photograph, colored) if side_by_side else colored
 
     def upsample(self, seen: NetworkInput, ab, luminance) -> np.ndarray:
         """Bring ab to the size of a photograph's L*, (H, W) float32: (H, W, 2), unclipped."""
@@ -190,56 +274,3 @@ def block_mean(luminance: np.ndarray, size: int) -> np.ndarray:
     """(S, S) float32 to (size, size), averaged in blocks."""
     block = len(luminance) // size
     return luminance.reshape(size, block, size, block).mean((1, 3))
-
-
-def pixels_of(image) -> np.ndarray:
-    """A Pillow image or an array to (H, W) or (H, W, 3) uint8 or uint16, opaque.
-
-    Raises:
-        TypeError, ValueError: for an array that is no picture.
-    """
-    if isinstance(image, Image.Image):
-        samples, alpha, _ = samples_of_image(image)
-        samples, _ = convert_to_srgb(samples, image.info.get("icc_profile"))
-    else:
-        samples, alpha, _ = _samples_of_array(np.asarray(image))
-    if alpha is not None:
-        samples = over_white(as_eight_bit(samples), as_eight_bit(alpha))
-    return samples
-
-
-def _samples_of_array(array) -> Samples:
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[..., 0]
-    if array.shape[2:] not in ((), (2,), (3,), (4,)) or array.ndim < 2 or array.size == 0:
-        raise ValueError(
-            "Expected a picture of shape (H, W), (H, W, 3) or with alpha, (H, W, 2), (H, W, 4). "
-            f"Received: {array.shape}."
-        )
-    if array.dtype.kind == "f":
-        array, _ = scale_to_sixteen_bit(array, 16)
-    elif array.dtype not in (np.uint8, np.uint16):
-        raise TypeError(f"Expected uint8, uint16 or float in 0-1. Received: {array.dtype}.")
-    return split_alpha(array) if array.shape[2:] in ((2,), (4,)) else Samples(array)
-
-
-def _compile_network(model, size: int, predict_ab):
-    """A graph of L* and vectors to ab, left at the size before the last doubling.
-
-    The last row of Table III repeats each pixel four times; without the repetition the
-    upsampling to the photograph's size starts from what the network really predicted.
-    """
-    repeats = 2 if isinstance(model.layers[-1], keras.layers.UpSampling2D) else 1
-    dim = model.inputs[1].shape[1]
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((None, size, size), tf.float32),
-            tf.TensorSpec((None, dim), tf.float32),
-        ]
-    )
-    def predict(luminance, vectors):
-        ab = predict_ab(color.scale_luminance(luminance[..., None]), vectors)
-        return color.unscale_ab(ab[:, ::repeats, ::repeats])
-
-    return predict

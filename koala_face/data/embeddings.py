@@ -83,7 +83,7 @@ def embed_photographs(
     Returns:
         The vectors, (N, embedding_dim) float32, and the photographs that they are of.
     """
-    if backbone.weights is None:
+    if backbone.weights_file is None:
         shape = (len(photographs.keys), backbone.embedding_dim)
         return np.broadcast_to(np.float32(0.0), shape), photographs
     weights_path = locate_weights(backbone, weights)
@@ -99,7 +99,7 @@ def embed_photographs(
         batch_size=batch_size,
         strict=strict,
     )
-    return Rows(rows, rows.find(photographs.keys)), photographs
+    return Rows([(rows, row) for row in rows.find(photographs.keys)]), photographs
 
 
 def descriptor_input(rgb, size: int) -> np.ndarray:

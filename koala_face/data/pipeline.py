@@ -64,7 +64,7 @@ def batches(
     return _read_ahead(samples.batch(batch_size, drop_remainder=whole))
 
 
-def enlarge(rgb, window) -> tf.Tensor:
+def enlarge(rgb: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     """Enlarge a part of a portrait to its whole size, bilinearly.
 
     Args:
@@ -79,7 +79,7 @@ def enlarge(rgb, window) -> tf.Tensor:
 
 
 def decode_portraits(
-    paths: Sequence, size: int, input_size: int, batch_size: int = 32
+    paths: Sequence[str | os.PathLike], size: int, input_size: int, batch_size: int = 32
 ) -> tf.data.Dataset:
     """The way without a cache: photographs to (luminance, ab, descriptor input) in one pass.
 
@@ -118,7 +118,7 @@ def _read_ahead(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.prefetch(READ_AHEAD).with_options(options)
 
 
-def split_lab(rgb) -> tuple[tf.Tensor, tf.Tensor]:
+def split_lab(rgb: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """(..., 3) uint8 sRGB to what the network takes and gives: luminance (..., 1), ab (..., 2)."""
     luminance, ab = rgb_to_luminance_and_ab(rgb)
     return scale_luminance(luminance), scale_ab(ab)

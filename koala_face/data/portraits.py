@@ -31,19 +31,31 @@ class Portraits:
     rgb: (N, size, size, 3) uint8 sRGB.
     embeddings: (N, embedding_dim) float32, of the gray versions.
     unreadable: relative path to reason, for the photographs left out.
+    joined: how many are of each folder, where those of several follow each other.
     """
 
     paths: list[str]
     rgb: Rows | np.ndarray
     embeddings: Rows | np.ndarray
     unreadable: dict[str, str]
+    joined: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """How many portraits are of each folder."""
+        return self.joined or (len(self),)
+
 
 def load_portraits(
-    folder, size: int, backbone: Backbone, cache="data/cache", weights=None, strict: bool = False
+    folder: str | os.PathLike,
+    size: int,
+    backbone: Backbone,
+    cache: str | os.PathLike = "data/cache",
+    weights: str | os.PathLike | None = None,
+    strict: bool = False,
 ) -> Portraits:
     """Read a folder's portraits and their vectors, computing those that the cache lacks.
 
@@ -73,7 +85,7 @@ def load_portraits(
     file = embedding_file(cache, folder, backbone)
     embeddings, photographs = embed_photographs(photographs, backbone, file, weights)
     report_unreadable(photographs)
-    rgb = Rows(rows, rows.find(photographs.keys))
+    rgb = Rows([(rows, row) for row in rows.find(photographs.keys)])
     paths = [key.path for key in photographs.keys]
     return Portraits(paths, rgb, embeddings, photographs.unreadable)
 
@@ -84,13 +96,13 @@ def portrait_kind(size: int) -> RowKind:
     return RowKind("portraits", (size, size, 3), "uint8", made_by)
 
 
-def embedding_file(cache, folder, backbone: Backbone) -> Path:
+def embedding_file(cache: str | os.PathLike, folder: str | os.PathLike, backbone: Backbone) -> Path:
     """Where the cache keeps the vectors of a folder's portraits."""
     default = backbone.layer == find_backbone(backbone.name).layer
     return cache_file(cache, folder, backbone.name + ("" if default else f"-{backbone.layer}"))
 
 
-def cache_file(cache, folder, what: str) -> Path:
+def cache_file(cache: str | os.PathLike, folder: str | os.PathLike, what: str) -> Path:
     """`<cache>/<folder's name>-<8 hex digits of its absolute path>-<what>.h5`."""
     folder = Path(folder).resolve()
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]

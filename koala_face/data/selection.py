@@ -16,6 +16,7 @@ import numpy as np
 
 from koala_face.data.color_statistics import color_spread
 from koala_face.data.portraits import Portraits
+from koala_face.data.row_file import Rows
 from koala_face.foundation.errors import KoalaFaceError
 
 log = logging.getLogger(__name__)
@@ -29,13 +30,14 @@ class SelectionError(KoalaFaceError):
     """A choice of portraits that leaves none."""
 
 
-def take(portraits: Portraits, rows) -> Portraits:
+def take(portraits: Portraits, rows: Sequence[int]) -> Portraits:
     """The portraits of the given rows, in that order."""
     return dataclasses.replace(
         portraits,
         paths=[portraits.paths[row] for row in rows],
-        rgb=Subset(portraits.rgb, rows),
-        embeddings=Subset(portraits.embeddings, rows),
+        rgb=portraits.rgb.take(rows, axis=0),
+        embeddings=portraits.embeddings.take(rows, axis=0),
+        joined=(),
     )
 
 
@@ -43,9 +45,10 @@ def join(first: Portraits, second: Portraits) -> Portraits:
     """The portraits of two folders, one after the other."""
     return Portraits(
         [*first.paths, *second.paths],
-        Joined(first.portraits, second.rgb),
-        Joined(first.embeddings, second.embeddings),
+        _concatenate(first.rgb, second.rgb),
+        _concatenate(first.embeddings, second.embeddings),
         {**first.unreadable, **second.unreadable},
+        (*first.parts, *second.parts),
     )
 
 
@@ -86,42 +89,10 @@ def without_gray(portraits: Portraits) -> Portraits:
     return take(portraits, rows)
 
 
-class Subset:
-    """Some rows of an array that may lie on the disk; they stay there until they are indexed."""
-
-    def __init__(self, source, rows: Sequence[int]):
-        self._source, self._rows = source, np.asarray(rows, dtype="int64")
-        self.shape = (len(self._rows), *source.shape[1:])
-        self.dtype = source.dtype
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index) -> np.ndarray:
-        return self._source[self._rows[index]]
-
-
-class Joined:
-    """The rows of two arrays that may lie on the disk, one array after the other."""
-
-    def __init__(self, first, second):
-        if first.shape[1:] != second.shape[1:]:
-            raise ValueError(f"Expected rows of one shape: {first.shape[1:]}, {second.shape[1:]}.")
-        self._first, self._second = first, second
-        self.shape = (len(first) + len(second), *first.shape[1:])
-        self.dtype = first.dtype
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index) -> np.ndarray:
-        rows = np.arange(len(self))[index]
-        listed = np.atleast_1d(rows)
-        late = listed >= len(self._first)
-        values = np.empty((len(listed), *self.shape[1:]), self.dtype)
-        values[~late] = self._first[listed[~late]]
-        values[late] = self._second[listed[late] - len(self._first)]
-        return values if np.ndim(rows) else values[0]
+def _concatenate(first: Rows | np.ndarray, second: Rows | np.ndarray) -> Rows | np.ndarray:
+    if isinstance(first, Rows) and isinstance(second, Rows):
+        return Rows([*first.pairs, *second.pairs])
+    return np.concatenate([first, second])
 
 
 def _fraction(name: str) -> float:

@@ -9,6 +9,7 @@ An interval tells how far another choice of portraits might have moved the
 number. It knows nothing of another training with another seed.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ class Estimate(NamedTuple):
         return not (low > 0 or high < 0)
 
 
-def estimate_means(values, resamples: int = RESAMPLES, seed: int = 0) -> list[Estimate]:
+def estimate_means(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> list[Estimate]:
     """The mean of each column, with its resamples.
 
     Args:
@@ -64,7 +65,7 @@ def estimate_means(values, resamples: int = RESAMPLES, seed: int = 0) -> list[Es
     ]
 
 
-def transform(function, *estimates: Estimate) -> Estimate:
+def transform(function: Callable[..., np.ndarray], *estimates: Estimate) -> Estimate:
     """Apply a function to estimates of the same portraits, resample by resample."""
     with np.errstate(divide="ignore", invalid="ignore"):
         value = function(*(np.float64(estimate.value) for estimate in estimates))

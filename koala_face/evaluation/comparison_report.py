@@ -1,27 +1,31 @@
 """What `koala_face.compare` measures and writes: Tables V and VI, Figure 5, paired differences."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from koala_face.backbones import find_backbone
 from koala_face.data.portraits import Portraits, load_portraits
 from koala_face.evaluation import baselines, scoring, tables
-from koala_face.evaluation.bootstrap import RESAMPLES, difference
-from koala_face.evaluation.evaluation_report import (
+from koala_face.evaluation.bootstrap import RESAMPLES, Estimate, difference
+from koala_face.evaluation.report_parts import (
     INTERVALS_NOTE,
     RULE,
-    describe_machine,
-    describe_unreadable,
-    draw_training,
+    circumstances,
+    loss_section,
+    read_history,
+    shown_portraits,
 )
-from koala_face.figures import paper, report
+from koala_face.figures import paper
+from koala_face.figures.report import Part, code, code_block, figure, plain
 from koala_face.foundation.files import short_name
 from koala_face.model_files.files import ModelDescription, load_model
+from koala_face.models import check_size
 
 SEED = 0  # of the bootstrap
-ERRORS = ("mse", "mae", "colorfulness_difference")
 
 DIFFERENCES_NOTE = """
 Differences are paired: both models colored the same {count} portraits. A difference may be noise
@@ -37,12 +41,18 @@ class Trial(NamedTuple):
     """A model under comparison, with the evaluated portraits and its descriptor's vectors."""
 
     file: Path
-    model: object
+    model: tf.keras.Model
     description: ModelDescription
     portraits: Portraits
 
 
-def load_trials(models: dict, data, size: int, cache, weights=None) -> dict[str, Trial]:
+def load_trials(
+    models: dict[str, Path],
+    data: str | os.PathLike,
+    size: int,
+    cache: str | os.PathLike,
+    weights: str | os.PathLike | None = None,
+) -> dict[str, Trial]:
     """Load each model and its descriptor's vectors of the evaluated portraits.
 
     Args:
@@ -51,11 +61,11 @@ def load_trials(models: dict, data, size: int, cache, weights=None) -> dict[str,
         size: height and width at which is measured.
 
     Raises:
-        EvaluationError: for a size that is no multiple of 8, or if one descriptor could read
-            other photographs than the rest.
+        SizeError: for a size that is no multiple of 8.
+        EvaluationError: if one descriptor could read other photographs than the rest.
         KoalaFaceError: from the parts; names file or descriptor.
     """
-    scoring.check_size(size)
+    check_size(size)
     trials = {}
     for name, file in models.items():
         model, description = load_model(file)
@@ -76,23 +86,24 @@ def load_trials(models: dict, data, size: int, cache, weights=None) -> dict[str,
 def write_comparison(
     folder: Path,
     trials: dict[str, Trial],
-    data,
-    train_data,
-    cache,
+    data: str | os.PathLike,
+    train_data: str | os.PathLike,
+    cache: str | os.PathLike,
     left_out: dict[str, str],
     resamples: int = RESAMPLES,
-) -> tuple[dict, str]:
+) -> tuple[dict[str, dict[str, Estimate]], list[str | Part]]:
     """Score all models and the baselines, draw the figures, compose the report.
 
     Args:
         left_out: descriptor to reason, for those that could not be compared.
 
     Returns:
-        The estimates of each model and baseline, and the report in Markdown.
+        The estimates of each model and baseline, and the parts of the report.
     """
     first = next(iter(trials.values()))
     size = first.portraits.rgb.shape[1]
     constant, source = find_constant(first, train_data, size, cache)
+    histories = {name: read_history(trial.file) for name, trial in trials.items()}
     networks = {
         name: scoring.make_network(trial.model, trial.description) for name, trial in trials.items()
     }
@@ -102,23 +113,24 @@ def write_comparison(
     }
     results = scoring.estimate_all(scores, resamples, SEED)
     scoring.write_scores(folder / "portraits.csv", scores)
-    chosen = draw_comparison(folder, trials, networks, scores)
-    histories = draw_trainings(folder, trials)
-    names = baselines.name_baselines(constant, size)
-    sections = [
-        f"# Descriptors compared on {report.code(short_name(data))}",
-        describe_trials(trials, size),
-        *describe_tables(results, names, left_out, f"{resamples} resamples, seed {SEED}", source),
-        *describe_differences(
-            {tables.extractor_title(name): results[name] for name in trials}, len(first.portraits)
+    titles = {name: plain(tables.extractor_title(name)) for name in trials}
+    names = titles | baselines.name_baselines(constant, size)
+    bootstrap = f"{resamples} resamples, seed {SEED}"
+    return results, [
+        f"# Descriptors compared on {code(short_name(data))}",
+        origins(trials, size),
+        *tables_section(results, names, left_out, bootstrap, source),
+        *differences_section(
+            {title: results[name] for name, title in titles.items()}, len(first.portraits)
         ),
-        *describe_figures(trials, chosen, histories),
-        *describe_left_out(left_out),
+        *figures_section(folder, trials, networks, scores, histories),
+        *left_out_section(left_out),
     ]
-    return results, "\n\n".join(sections)
 
 
-def find_constant(trial: Trial, train_data, size: int, cache) -> tuple[list[float], str]:
+def find_constant(
+    trial: Trial, train_data: str | os.PathLike, size: int, cache: str | os.PathLike
+) -> tuple[list[float], str]:
     """The constant baseline: as the model notes it, or measured if the folder is there."""
     noted = "mean_ab" in trial.description.training or not Path(train_data).is_dir()
     return baselines.find_mean_ab(
@@ -126,33 +138,7 @@ def find_constant(trial: Trial, train_data, size: int, cache) -> tuple[list[floa
     )
 
 
-def draw_comparison(folder: Path, trials, networks, scores) -> dict[int, str]:
-    """Draw Figure 5 of the portraits chosen by the mean MSE of the models; gives these."""
-    errors = np.mean([scores[name].values["mse"] for name in trials], axis=0)
-    chosen = scoring.choose_portraits(errors)
-    colored = []
-    for name, trial in trials.items():
-        batch = scoring.read_batch(trial.portraits, list(chosen))
-        colored.append(scoring.apply_coloring(networks[name], batch)[0])
-    rows = [
-        paper.comparison_row(true, pictures)
-        for true, *pictures in zip(batch.rgb, *colored, strict=True)
-    ]
-    columns = ["gray", *(tables.extractor_title(name) for name in trials), "true"]
-    figure = paper.pictures_figure(rows, columns, list(chosen.values()))
-    paper.save_figure(figure, folder / "figure5.png")
-    return chosen
-
-
-def draw_trainings(folder: Path, trials: dict[str, Trial]) -> dict[str, list[dict]]:
-    """Draw Figure 2 of each model whose run is known; gives the runs' histories."""
-    return {
-        name: draw_training(folder, trial.file, f"figure2-{name}.png")
-        for name, trial in trials.items()
-    }
-
-
-def describe_trials(trials: dict[str, Trial], size: int) -> str:
+def origins(trials: dict[str, Trial], size: int) -> str:
     """How each model came about, as a list."""
     portraits = next(iter(trials.values())).portraits
     lines = [
@@ -160,16 +146,20 @@ def describe_trials(trials: dict[str, Trial], size: int) -> str:
         "8-bit RGB, 0–255"
     ]
     for name, trial in trials.items():
-        training = trial.description.training
-        how = training.get("command")
-        line = f"- {name}: {report.code(short_name(trial.file))}"
-        lines.append(line + (f", {report.code(how)}" if how else ""))
-    return "\n".join([*lines, describe_machine(), *describe_unreadable(portraits)])
+        how = trial.description.training.get("command")
+        line = f"- {plain(name)}: {code(short_name(trial.file))}"
+        lines.append(line + (f", {code(how)}" if how else ""))
+    return "\n".join([*lines, *circumstances(portraits)])
 
 
-def describe_tables(results, baseline_names, left_out, bootstrap: str, source: str) -> list[str]:
+def tables_section(
+    results: dict[str, dict[str, Estimate]],
+    names: dict[str, str],
+    left_out: dict[str, str],
+    bootstrap: str,
+    source: str,
+) -> list[str]:
     """Tables V and VI, ours beside the paper's."""
-    names = {name: tables.extractor_title(name) for name in results} | baseline_names
     named = {names[name]: estimates for name, estimates in results.items()}
     return [
         "## Table V: colorfulness",
@@ -183,7 +173,7 @@ def describe_tables(results, baseline_names, left_out, bootstrap: str, source: s
     ]
 
 
-def describe_differences(results, count: int) -> list[str]:
+def differences_section(results: dict[str, dict[str, Estimate]], count: int) -> list[str]:
     """All pairs, and how small a difference these portraits can show."""
     if len(results) < 2:
         return []
@@ -194,7 +184,7 @@ def describe_differences(results, count: int) -> list[str]:
     ]
 
 
-def resolution(results) -> float:
+def resolution(results: dict[str, dict[str, Estimate]]) -> float:
     """Half the narrowest interval of a pair's MSE difference, in % of the mean MSE."""
     names = list(results)
     pairs = [(one, other) for place, one in enumerate(names) for other in names[place + 1 :]]
@@ -206,31 +196,38 @@ def resolution(results) -> float:
     return 100 * min(widths) / mean
 
 
-def describe_figures(trials, chosen, histories) -> list[str]:
-    """Figures 5 and 2 with captions and alt texts."""
-    portraits = next(iter(trials.values())).portraits
-    shown = "; ".join(
-        f"{name}: {report.code(portraits.paths[row])}" for row, name in chosen.items()
-    )
-    columns = ", ".join(["gray", *trials, "true"])
-    lines = [
+def figures_section(
+    folder: Path,
+    trials: dict[str, Trial],
+    networks: dict[str, scoring.Coloring],
+    scores: dict[str, scoring.Scores],
+    histories: dict[str, list[dict]],
+) -> list[str | Part]:
+    """Draw Figure 5, of the portraits chosen by the models' mean MSE, and Figure 2 of each run."""
+    chosen = scoring.choose_portraits(np.mean([scores[name].values["mse"] for name in trials], 0))
+    colored = []
+    for name, trial in trials.items():
+        batch = scoring.read_batch(trial.portraits, list(chosen))
+        colored.append(scoring.apply_coloring(networks[name], batch)[0])
+    rows = [
+        paper.comparison_row(true, pictures)
+        for true, *pictures in zip(batch.rgb, *colored, strict=True)
+    ]
+    columns = ["gray", *(tables.extractor_title(name) for name in trials), "true"]
+    drawn = paper.pictures_figure(rows, columns, list(chosen.values()))
+    paper.save_figure(drawn, folder / "figure5.png")
+    parts = [
         "## Figures",
-        report.image("figure5.png", f"A row per portrait; its columns are {columns}"),
+        figure(folder, "figure5.png", f"A row per portrait; its columns are {', '.join(columns)}"),
         f"**Figure 5.** One column per descriptor, M and MSE below. {RULE} Here MSE is the mean "
-        f"of the models'. {shown}.",
+        f"of the models'. {shown_portraits(next(iter(trials.values())).portraits, chosen)}.",
     ]
     for name, history in histories.items():
-        if history:
-            lines += [
-                report.image(f"figure2-{name}.png", f"Loss of {len(history)} epochs with {name}"),
-                f"**Figure 2, {name}.** The loss of each epoch.",
-            ]
-    return lines
+        parts += loss_section(folder, history, f"figure2-{name}.png", name)
+    return parts
 
 
-def describe_left_out(left_out: dict[str, str]) -> list[str]:
+def left_out_section(left_out: dict[str, str]) -> list[str]:
     """Why descriptors are missing, in the words of the error."""
-    if not left_out:
-        return []
-    reasons = [f"{name}:\n\n```\n{reason}\n```" for name, reason in left_out.items()]
-    return ["## Left out", *reasons]
+    reasons = [f"{name}:\n\n{code_block(reason)}" for name, reason in left_out.items()]
+    return ["## Left out", *reasons] if reasons else []

@@ -1,24 +1,26 @@
-"""What `koala_face.evaluate` writes: Figures 2 to 4 and the text around the tables."""
+"""What `koala_face.evaluate` writes: the tables, Figures 2 to 4, and all portraits to look at."""
 
-import os
-import platform
-from datetime import date
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import tensorflow as tf
+import numpy as np
 
-from koala_face import __version__
-from koala_face.evaluation import baselines, tables
-from koala_face.evaluation.bootstrap import share
-from koala_face.figures import paper, report
-from koala_face.model_files.files import ModelDescription
-from koala_face.training.run_folder import RunFolder
-
-INTERVALS_NOTE = (
-    "In brackets: 95 % bootstrap intervals over portraits ({bootstrap}). They say how far "
-    "another choice of portraits might move a number, not what another training might."
+from koala_face.data.portraits import Portraits
+from koala_face.evaluation import baselines, scoring, tables
+from koala_face.evaluation.bootstrap import Estimate, share
+from koala_face.evaluation.report_parts import (
+    INTERVALS_NOTE,
+    RULE,
+    circumstances,
+    loss_section,
+    shown_portraits,
 )
+from koala_face.figures import gallery, paper
+from koala_face.figures.report import Part, code, figure, link
+from koala_face.model_files.files import ModelDescription
+from koala_face.photographs.decoding import PhotographError
+from koala_face.photographs.reading import read_rgb
 
 READING_NOTE = """
 - **MSE, MAE**: Equations 2 and 3 on 8-bit RGB, per portrait, then the mean over portraits.
@@ -46,11 +48,6 @@ FURTHER_NOTE = (
     "truly gray. **SSIM**: Wang et al. 2004, Gaussian window of σ 1.5, mean of the channels."
 )
 
-RULE = (
-    "The portraits are chosen by rule: the first by path; the best, median and worst by MSE. "
-    "They are squares because the paper resizes them whole."
-)
-
 
 class Subject(NamedTuple):
     """What a report is about, beside the numbers."""
@@ -66,67 +63,64 @@ class Subject(NamedTuple):
     bootstrap: str
 
 
-def draw_figures(folder: Path, portraits, coloring, scores) -> dict[int, str]:
-    """Draw Figures 3 and 4 of the portraits chosen by rule; gives these: row to name."""
-    chosen = scores.choose_portraits(scores.values["mse"])
-    batch = scores.read_batch(portraits, list(chosen))
-    colored, _ = scores.apply_coloring(coloring, batch)
-    names = list(chosen.values())
-    paper.save_figure(paper.colorization_figure(batch.rgb, colored, names), folder / "figure3.png")
-    median = next(place for place, name in enumerate(names) if "median" in name)
-    counts = [paper.count_levels(pictures[median]) for pictures in (colored, batch.rgb)]
-    rows = [
-        paper.Distribution("median portrait", *counts),
-        paper.Distribution(f"all {len(portraits)}", scores.levels, scores.true_levels),
-    ]
-    paper.save_figure(paper.distribution_figure(rows), folder / "figure4.png")
-    return chosen
+class Pictures:
+    """Small pictures of the portraits, taken while `scoring.score` passes over them."""
+
+    def __init__(self, folder: Path, paths: Sequence[str]):
+        self.paths = [folder / path for path in paths]
+        self.taken: list[gallery.Thumbnails] = []
+
+    def take(self, batch: scoring.Batch, colored: np.ndarray) -> None:
+        """Take the next batch's, in the photographs' own proportions."""
+        for rgb, true in zip(colored, batch.rgb, strict=True):
+            shape = proportions(self.paths[len(self.taken)])
+            self.taken.append(gallery.make_thumbnails(rgb, true, *shape))
 
 
-def draw_training(folder: Path, model_file: Path, name: str = "figure2.png") -> list[dict]:
-    """Draw Figure 2, if the model lies in the folder of its run; gives the run's history."""
-    history = RunFolder(model_file.parent).history()
-    if history:
-        paper.draw_loss(history, folder / name)
-    return history
+def proportions(photograph: Path) -> tuple[int, int]:
+    """A photograph's height and width, perhaps both reduced; 1 and 1 if it is gone meanwhile."""
+    try:
+        return read_rgb(photograph, gallery.THUMBNAIL).shape[:2]
+    except PhotographError:
+        return 1, 1
 
 
-def compose(subject: Subject, portraits, results, chosen, history) -> str:
-    """The report in Markdown.
+def compose(
+    subject: Subject,
+    portraits: Portraits,
+    results: dict[str, dict[str, Estimate]],
+    sections: Sequence[str | Part],
+) -> list[str | Part]:
+    """The parts of the report, for `report.write_report`.
 
     Args:
-        portraits: the evaluated `data.Portraits`.
         results: `scoring.estimate` of model, gray, constant and block_mean.
-        chosen: the portraits that the figures show, row to name.
-        history: of the training run; empty if unknown.
+        sections: what follows the tables, such as figures.
     """
     half = subject.size // baselines.OUTPUT_REDUCTION
     names = {"model": "**the model**", **baselines.name_baselines(subject.mean_ab, subject.size)}
     named = {names[name]: estimates for name, estimates in results.items()}
-    return "\n\n".join(
-        [
-            f"# Evaluation of {report.code(subject.model)} on {report.code(subject.data)}",
-            describe_run(subject, portraits),
-            "## The paper's metrics",
-            tables.results_table(named, tables.PAPER_METRICS, quote_paper=True),
-            INTERVALS_NOTE.format(bootstrap=subject.bootstrap),
-            READING_NOTE.format(
-                source=subject.mean_ab_source, half=half, paper_portraits=tables.PAPER_PORTRAITS
-            ),
-            "## As a share of gray's",
-            tables.shares_table(named, results["gray"]),
-            SHARES_NOTE,
-            "## Beside the paper's metrics",
-            tables.results_table(named, tables.FURTHER_METRICS),
-            FURTHER_NOTE,
-            *describe_figures(results["model"], portraits, chosen, history),
-            "## Each portrait",
-            "`portraits.csv` holds every metric of every portrait, the model's and the baselines'.",
-        ]
-    )
+    return [
+        f"# Evaluation of {code(subject.model)} on {code(subject.data)}",
+        origin(subject, portraits),
+        "## The paper's metrics",
+        tables.results_table(named, tables.PAPER_METRICS, quote_paper=True),
+        tables.judgment(results, len(portraits)),
+        INTERVALS_NOTE.format(bootstrap=subject.bootstrap),
+        READING_NOTE.format(
+            source=subject.mean_ab_source, half=half, paper_portraits=tables.PAPER_PORTRAITS
+        ),
+        "## As a share of gray's",
+        tables.shares_table(named, results["gray"]),
+        SHARES_NOTE,
+        "## Beside the paper's metrics",
+        tables.results_table(named, tables.FURTHER_METRICS),
+        FURTHER_NOTE,
+        *sections,
+    ]
 
 
-def summarize(results) -> str:
+def summarize(results: dict[str, dict[str, Estimate]]) -> str:
     """One line: the model's metrics, and its errors as a share of gray's."""
     model, gray = results["model"], results["gray"]
     mse, mae = (tables.number(share(model[key], gray[key]).value, 3) for key in ("mse", "mae"))
@@ -137,61 +131,78 @@ def summarize(results) -> str:
     )
 
 
-def describe_run(subject: Subject, portraits) -> str:
+def origin(subject: Subject, portraits: Portraits) -> str:
     """How the numbers came about: portraits, model, command, versions."""
     description = subject.description
     trained = description.training.get("command")
-    layer = report.code(description.layer)
     colors = " in colour, gray and tinted ones left out," if subject.color_only else ","
     lines = [
         f"- {len(portraits)} portraits{colors} measured at {subject.size} × {subject.size} pixels "
         "in 8-bit RGB, 0–255",
-        f"- descriptor {report.code(description.backbone)}, layer {layer}; "
+        f"- descriptor {code(description.backbone)}, layer {code(description.layer)}; "
         f"trained at {description.size} × {description.size}"
-        + (f" by {report.code(trained)}" if trained else ""),
-        f"- {report.code(subject.command)}",
-        describe_machine(),
+        + (f" by {code(trained)}" if trained else ""),
+        f"- {code(subject.command)}",
     ]
-    return "\n".join(lines + describe_unreadable(portraits))
+    return "\n".join(lines + circumstances(portraits))
 
 
-def describe_machine() -> str:
-    """Date, versions and machine, as a list item."""
-    return (
-        f"- {date.today().isoformat()}, koala_face {__version__}, TensorFlow {tf.__version__}, "
-        f"{platform.machine()}, {os.cpu_count()} cores"
-    )
+def figures_section(
+    folder: Path,
+    portraits: Portraits,
+    coloring: scoring.Coloring,
+    scores: scoring.Scores,
+    history: Sequence[dict],
+) -> list[str | Part]:
+    """Draw Figures 2 to 4, of the portraits chosen by rule, with captions and alt texts.
 
-
-def describe_unreadable(portraits) -> list[str]:
-    """A list item for each photograph that was left out."""
-    return [
-        f"- left out: {report.code(path)}, {reason}"
-        for path, reason in portraits.unreadable.items()
+    Args:
+        scores: of the coloring, on all portraits.
+        history: of the training run; empty if unknown.
+    """
+    chosen = scoring.choose_portraits(scores.values["mse"])
+    names = list(chosen.values())
+    batch = scoring.read_batch(portraits, list(chosen))
+    colored, _ = scoring.apply_coloring(coloring, batch)
+    paper.save_figure(paper.colorization_figure(batch.rgb, colored, names), folder / "figure3.png")
+    median = next(place for place, name in enumerate(names) if "median" in name)
+    counts = [paper.count_levels(pictures[median]) for pictures in (colored, batch.rgb)]
+    rows = [
+        paper.Distribution("median portrait", *counts),
+        paper.Distribution(f"all {len(portraits)}", scores.levels, scores.true_levels),
     ]
-
-
-def describe_figures(estimates, portraits, chosen, history) -> list[str]:
-    """Figures 2 to 4 with captions and alt texts."""
-    colored, true = (estimates[key].value for key in ("colorfulness", "true_colorfulness"))
-    shown = "; ".join(
-        f"{name}: {report.code(portraits.paths[row])}" for row, name in chosen.items()
+    paper.save_figure(paper.distribution_figure(rows), folder / "figure4.png")
+    mean, true = (
+        values.mean() for values in (scores.values["colorfulness"], scores.true_colorfulness)
     )
-    lines = ["## Figures"]
-    if history:
-        last = history[-1]
-        alt = f"Loss of {len(history)} epochs, the last {last['loss']:.4f}"
-        lines += [report.image("figure2.png", alt), "**Figure 2.** The loss of each epoch."]
     return [
-        *lines,
-        report.image(
-            "figure3.png", f"Portraits in gray, colored and true: {', '.join(chosen.values())}"
-        ),
-        f"**Figure 3.** Gray, colored and true, with colorfulness M below each. {RULE} {shown}.",
-        report.image(
+        "## Figures",
+        *loss_section(folder, history),
+        figure(folder, "figure3.png", f"Portraits in gray, colored and true: {', '.join(names)}"),
+        f"**Figure 3.** Gray, colored and true, with colorfulness M below each. {RULE} "
+        f"{shown_portraits(portraits, chosen)}.",
+        figure(
+            folder,
             "figure4.png",
             "Histograms of red, green and blue: the colored portraits' as a line over the true",
         ),
         "**Figure 4.** Distributions of the three color channels, of the median portrait and of "
-        f"all. Mean M of the colored is {colored:.1f}, of the true {true:.1f}.",
+        f"all. Mean M of the colored is {mean:.1f}, of the true {true:.1f}.",
+    ]
+
+
+def portraits_section(
+    scores: scoring.Scores, pictures: Sequence[gallery.Thumbnails]
+) -> list[str | Part]:
+    """Every portrait under a slider, and where its numbers are."""
+    errors, changes = (scores.values[key] for key in ("mse", "colorfulness_difference"))
+    exhibits = [
+        gallery.Exhibit(*one) for one in zip(scores.paths, errors, changes, pictures, strict=True)
+    ]
+    return [
+        "## Each portrait",
+        link("portraits.csv", "holds every metric of each, the model's and the baselines'."),
+        "Drag over a portrait, or choose it with Tab and use the arrow keys. The pictures are "
+        f"small copies, {gallery.THUMBNAIL} pixels at most, in the photographs' own proportions.",
+        gallery.gallery(exhibits),
     ]

@@ -8,19 +8,25 @@ batches; what stays in memory of a portrait are some ten numbers.
 """
 
 import csv
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
-from koala_face import color, metrics, models
+from koala_face import color, metrics
 from koala_face.colorizer.colorizer import Colorizer, NetworkInput
 from koala_face.colorizer.full_size import luminance_of
+from koala_face.data.portraits import Portraits
 from koala_face.evaluation.bootstrap import RESAMPLES, Estimate, estimate_means, transform
 from koala_face.figures.paper import LEVELS, count_levels
+from koala_face.figures.report import visible
 from koala_face.foundation.errors import KoalaFaceError
-from koala_face.model_files.files import ONCE, ModelDescription
+from koala_face.foundation.files import replacing
+from koala_face.model_files.files import ModelDescription
 from koala_face.photographs.reading import resize
 
 
@@ -61,6 +67,10 @@ class Batch(NamedTuple):
     embedding: np.ndarray
 
 
+# What is scored: a function of a batch that gives ab, (B, S, S, 2) in units of a* and b*.
+Coloring = Callable[[Batch], np.ndarray]
+
+
 class Scores(NamedTuple):
     """One coloring's metrics: `values` maps each key of `METRICS` to (N,) float64.
 
@@ -78,15 +88,15 @@ class Scores(NamedTuple):
         return self.values["colorfulness"] - self.values["colorfulness_difference"]
 
 
-def make_network(model, description: ModelDescription | None = None):
+def make_network(model: tf.keras.Model, description: ModelDescription | None = None) -> Coloring:
     """The coloring of a network with the inputs and the output of `models.build_colorizer`.
 
     The network sees each portrait at its own size. Where that is not the size at which is
-    measured, ab is brought there as `koala_face.colorize` brings it to a photograph's size.
+    measured, ab is brought there as `koala_face.colorize` brings it to a photograph's size, and a
+    narrow range is stretched as there.
     The description says of which predictions the mean is taken; without it there is one.
     """
-    mean = (description.mirrored, description.scales) if description else (False, ONCE)
-    colorizer = Colorizer(model, None, 0, mirrored=mean[0], scales=mean[1])
+    colorizer = Colorizer(model, None, 0, description=description)
     size = colorizer.size
 
     def color_network(batch: Batch) -> np.ndarray:
@@ -101,27 +111,15 @@ def make_network(model, description: ModelDescription | None = None):
     return color_network
 
 
-def check_size(size: int) -> None:
-    """Refuse a size at which no network of the tables could be measured.
-
-    Raises:
-        EvaluationError: names a size that fits.
-    """
-    try:
-        models.check_size(size)
-    except ValueError as error:
-        raise EvaluationError(str(error)) from error
-
-
-def read_batch(portraits, rows) -> Batch:
-    """Take rows (a slice) of a `data.Portraits` and convert them to Lab."""
+def read_batch(portraits: Portraits, rows: slice | Sequence[int]) -> Batch:
+    """Take rows of the portraits and convert them to Lab."""
     rgb = np.asarray(portraits.rgb[rows])
     lab = np.asarray(color.rgb_to_lab(rgb))
     embedding = np.asarray(portraits.embeddings[rows], np.float32)
     return Batch(rgb, lab[..., :1], lab[..., 1:], embedding)
 
 
-def apply_coloring(coloring, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+def apply_coloring(coloring: Coloring, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     """Colour a batch: the uint8 RGB pictures (B, S, S, 3) and their ab before clipping."""
     ab = coloring(batch)
     rgb = color.lab_to_rgb(np.concatenate([batch.luminance, ab], axis=-1))
@@ -132,7 +130,7 @@ def apply_coloring(coloring, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     return color.to_uint8(rgb).numpy(), ab
 
 
-def measure(rgb, ab, batch: Batch) -> dict[str, np.ndarray]:
+def measure(rgb: np.ndarray, ab: np.ndarray, batch: Batch) -> dict[str, np.ndarray]:
     """All of `METRICS` of a colored batch, (B,) each."""
     return {
         "mse": metrics.mean_squared_error(rgb, batch.rgb),
@@ -146,14 +144,21 @@ def measure(rgb, ab, batch: Batch) -> dict[str, np.ndarray]:
     }
 
 
-def score(portraits, coloring, batch_size: int = 8, name: str = "") -> Scores:
+def score(
+    portraits: Portraits,
+    coloring: Coloring,
+    batch_size: int = 8,
+    name: str = "",
+    look: Callable[[Batch, np.ndarray, np.ndarray], None] | None = None,
+) -> Scores:
     """Score a coloring on all portraits, a batch at a time.
 
     Args:
-        portraits: a `data.Portraits`, or whatever has its `paths`, `portraits`, `embeddings`.
-        coloring: function of a `Batch`, see above.
+        portraits: or whatever has their `paths`, `rgb` and `embeddings`.
+        coloring: see above.
         batch_size: portraits in memory at once.
         name: what the progress bar says.
+        look: is shown each batch, its colored pictures, (B, S, S, 3) uint8, and their ab.
     """
     columns = {metric.key: [] for metric in METRICS}
     levels, true_levels = np.zeros((2, 3, LEVELS), np.int64)
@@ -161,6 +166,8 @@ def score(portraits, coloring, batch_size: int = 8, name: str = "") -> Scores:
     for start in tqdm(starts, desc=name, unit="batch", disable=None, leave=False):
         batch = read_batch(portraits, slice(start, min(start + batch_size, len(portraits))))
         rgb, ab = apply_coloring(coloring, batch)
+        if look:
+            look(batch, rgb, ab)
         for key, values in measure(rgb, ab, batch).items():
             columns[key].append(values)
         levels += count_levels(rgb)
@@ -183,12 +190,14 @@ def estimate(scores: Scores, resamples: int = RESAMPLES, seed: int = 0) -> dict[
     return estimates
 
 
-def estimate_all(scores: dict[str, Scores], resamples: int = RESAMPLES, seed: int = 0) -> dict:
+def estimate_all(
+    scores: dict[str, Scores], resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, dict[str, Estimate]]:
     """`estimate` of each, with the same draws: their shares and differences are paired."""
     return {name: estimate(scored, resamples, seed) for name, scored in scores.items()}
 
 
-def choose_portraits(errors) -> dict[int, str]:
+def choose_portraits(errors: np.ndarray) -> dict[int, str]:
     """The portraits that the figures show: first, best, median and worst by MSE.
 
     Args:
@@ -205,15 +214,19 @@ def choose_portraits(errors) -> dict[int, str]:
     return {row: ", ".join(names) for row, names in chosen.items()}
 
 
-def write_scores(path, scores: dict[str, Scores]) -> Path:
-    """Write a CSV with a row per portrait; the columns are `name_metric` for each coloring."""
+def write_scores(path: str | os.PathLike, scores: dict[str, Scores]) -> Path:
+    """Write a CSV with a row per portrait; the columns are `name_metric` for each coloring.
+
+    Names of files stand in it as `visible` shows them, so that it is always UTF-8.
+    """
     first = next(iter(scores.values()))
     columns = {"true_colorfulness": first.true_colorfulness}
     for name, scored in scores.items():
         columns.update({f"{name}_{key}": values for key, values in scored.values.items()})
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with replacing(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["path", *columns])
         for row, portrait in enumerate(first.paths):
-            writer.writerow([portrait, *(f"{values[row]:.6g}" for values in columns.values())])
+            values = (f"{column[row]:.6g}" for column in columns.values())
+            writer.writerow([visible(portrait), *values])
     return Path(path)

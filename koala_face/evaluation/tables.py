@@ -1,5 +1,7 @@
 """Tables V and VI of ours beside the paper's own numbers, in Markdown."""
 
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +40,8 @@ TITLES = {metric.key: metric.title for metric in METRICS}
 PAPER_METRICS = ("mse", "mae", "colorfulness", "colorfulness_difference")
 FURTHER_METRICS = ("ab_mse", "ab_mae", "psnr", "ssim")
 NOTHING = "–"
+# Below, the bootstrap knows too little of the other portraits there might be (our choice).
+FEW_PORTRAITS = 10
 
 
 def number(value: float | None, digits: int) -> str:
@@ -64,7 +68,7 @@ def metric_cell(estimates: dict[str, Estimate], key: str) -> str:
     return text
 
 
-def paper_cells(row: PaperRow | None, keys=PAPER_METRICS) -> list[str]:
+def paper_cells(row: PaperRow | None, keys: Sequence[str] = PAPER_METRICS) -> list[str]:
     """The paper's numbers in the columns `keys`; dashes where it has none."""
     cells = []
     for key in keys:
@@ -76,7 +80,9 @@ def paper_cells(row: PaperRow | None, keys=PAPER_METRICS) -> list[str]:
     return cells
 
 
-def results_table(results: dict[str, dict[str, Estimate]], keys, quote_paper: bool = False) -> str:
+def results_table(
+    results: dict[str, dict[str, Estimate]], keys: Sequence[str], quote_paper: bool = False
+) -> str:
     """A row per coloring and a column per metric; the truth's M and the paper's rows below.
 
     Args:
@@ -100,7 +106,9 @@ def extractor_title(name: str) -> str:
     return PAPER_ROWS[name].extractor if name in PAPER_ROWS else EXTRACTORS.get(name, name)
 
 
-def table_v(results, names: dict[str, str], left_out) -> str:
+def table_v(
+    results: dict[str, dict[str, Estimate]], names: dict[str, str], left_out: Iterable[str]
+) -> str:
     """Table V: the mean M of each descriptor, ours and the paper's.
 
     Args:
@@ -115,7 +123,9 @@ def table_v(results, names: dict[str, str], left_out) -> str:
     return table(["Global feature extractor", "M", "paper's M"], rows)
 
 
-def table_vi(results, names: dict[str, str], left_out) -> str:
+def table_vi(
+    results: dict[str, dict[str, Estimate]], names: dict[str, str], left_out: Iterable[str]
+) -> str:
     """Table VI: the mean MSE, MAE and ΔM, ours and the paper's; arguments as for `table_v`."""
     keys = ("mse", "mae", "colorfulness_difference")
     titles = [TITLES[key] for key in keys]
@@ -142,6 +152,36 @@ def shares_table(results: dict[str, dict[str, Estimate]], of: dict[str, Estimate
         for name, one in results.items()
     ]
     return table(["", *(TITLES[key] for key in keys)], rows)
+
+
+def judgment(results: dict[str, dict[str, Estimate]], count: int) -> str:
+    """In words, whether the model is better than gray and the constant, or may not be.
+
+    Args:
+        results: `scoring.estimate` of model, gray and constant.
+        count: of the portraits.
+    """
+    portraits = f"On {count} portrait{'s' if count > 1 else ''}"
+    if count < FEW_PORTRAITS:
+        return (
+            f"**{portraits} not certainly better than gray or the constant**, whatever the numbers "
+            f"are: an interval over fewer than {FEW_PORTRAITS} portraits says little."
+        )
+    lines = []
+    for key, name in itertools.product(("mse", "mae"), ("gray", "constant")):
+        change = difference(results["model"][key], results[name][key])
+        low, high = (number(bound, DIGITS[key]) for bound in change.interval)
+        if change.is_noise:
+            words = f"**In {TITLES[key]} not certainly better than {name}**"
+            lines.append(f"- {words}: 0 lies in the difference's interval, [{low}, {high}].")
+        elif change.value > 0:
+            lines.append(f"- **In {TITLES[key]} worse than {name}**, by {low} to {high}.")
+    if lines:
+        return "\n".join([f"{portraits} the model is", "", *lines])
+    return (
+        f"{portraits} the model is better than gray and the constant, in MSE and in MAE: 0 lies "
+        "outside the 95 % intervals of all four differences."
+    )
 
 
 def verdict(one: str, other: str, key: str, change: Estimate) -> str:

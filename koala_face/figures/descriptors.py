@@ -1,5 +1,7 @@
 """What a descriptor sees and how far apart its vectors lie, for the notebooks (Section II.C)."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -11,7 +13,12 @@ STEP = 16
 PATCH_GRAY = 128
 
 
-def occlusion_map(embed, gray, patch: int = PATCH, step: int = STEP) -> np.ndarray:
+def occlusion_map(
+    embed: Callable[[np.ndarray], np.ndarray],
+    gray: np.ndarray,
+    patch: int = PATCH,
+    step: int = STEP,
+) -> np.ndarray:
     """How far the vector moves when a gray patch hides a part of the portrait.
 
     Args:
@@ -39,7 +46,9 @@ def occlusion_map(embed, gray, patch: int = PATCH, step: int = STEP) -> np.ndarr
     return total / np.maximum(count, 1)
 
 
-def occlusion_figure(grays, maps, names) -> Figure:
+def occlusion_figure(
+    grays: Sequence[np.ndarray], maps: Sequence[np.ndarray], names: Sequence[str]
+) -> Figure:
     """The descriptor's inputs, and over them how far hiding each place moves the vector."""
     figure = Figure(figsize=(PAGE_WIDTH, 0.62 * PAGE_WIDTH), layout="constrained")
     grid = figure.subplots(2, len(grays), squeeze=False)
@@ -57,7 +66,7 @@ def occlusion_figure(grays, maps, names) -> Figure:
     return figure
 
 
-def vectors_figure(vectors, names) -> Figure:
+def vectors_figure(vectors: np.ndarray, names: Sequence[str]) -> Figure:
     """Vectors as rows of colours: (N, D) and N names."""
     vectors = np.asarray(vectors)
     limit = np.abs(vectors).max()
@@ -70,13 +79,13 @@ def vectors_figure(vectors, names) -> Figure:
     return figure
 
 
-def distances(vectors) -> np.ndarray:
+def distances(vectors: np.ndarray) -> np.ndarray:
     """Euclidean distances of all pairs: (N, D) to (N, N)."""
     vectors = np.asarray(vectors, "float64")
     return np.linalg.norm(vectors[:, None] - vectors[None], axis=-1)
 
 
-def distances_figure(vectors, names) -> Figure:
+def distances_figure(vectors: np.ndarray, names: Sequence[str]) -> Figure:
     """The distance of each pair of vectors, (N, D), as a table of colours with its numbers."""
     table = distances(vectors)
     side = min(PAGE_WIDTH, 2.2 + 0.6 * len(table))

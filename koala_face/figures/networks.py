@@ -1,5 +1,7 @@
 """The network as the notebooks show it: Tables I-III beside the built layers, and drawings."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 from matplotlib.colors import to_rgb
@@ -8,7 +10,7 @@ from matplotlib.patches import Polygon
 
 from koala_face.figures.paper import BLUE, PAGE_WIDTH, VERMILLION
 from koala_face.figures.report import table
-from koala_face.models import Conv
+from koala_face.models import PAPER, Conv, Upsampling
 
 keras = tf.keras
 
@@ -24,7 +26,7 @@ WIDTH_PER_DOUBLING = 0.055
 SLANT = 0.22
 
 
-def layer_table(model: keras.Model, rows, part: str) -> str:
+def layer_table(model: keras.Model, rows: Sequence[Conv | Upsampling], part: str) -> str:
     """A table of the paper beside the layers that were built of it, in Markdown.
 
     Args:
@@ -48,7 +50,7 @@ def layer_table(model: keras.Model, rows, part: str) -> str:
     return table(header, lines)
 
 
-def built_layers(model: keras.Model, part: str) -> list:
+def built_layers(model: keras.Model, part: str) -> list[keras.layers.Layer]:
     """The layers of one part that a table names: convolutions, upsamplings and the fusion."""
     kinds = (keras.layers.Conv2D, keras.layers.UpSampling2D, keras.layers.Concatenate)
     names = (part, "ab") if part == "decoder" else (part,)
@@ -64,6 +66,8 @@ def network_figure(model: keras.Model) -> Figure:
         start = x
         for layer in built_layers(model, part):
             x = _draw_volume(axis, x, layer.output.shape, ink) + 0.35
+        # The ancestor has one table for all, its parts no numbers.
+        title = title if model.name == PAPER.name else title.partition(",")[0]
         axis.text((start + x - 0.35) / 2, 2.75, title, ha="center", color=ink, fontsize=9)
         if part == "fusion":
             dim = model.get_layer("embedding").output.shape[-1]

@@ -7,15 +7,19 @@ colour codes something it is Okabe & Ito's, told apart by all kinds of colour
 vision, and line style or fill says the same.
 """
 
+import os
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from koala_face import color
+from koala_face.foundation.files import replacing
 from koala_face.metrics import colorfulness, mean_squared_error
 
 # Okabe & Ito (2008), "Color Universal Design".
@@ -47,48 +51,66 @@ class Distribution(NamedTuple):
     true: np.ndarray
 
 
-def draw_loss(history, path) -> Path:
+def draw_loss(history: Sequence[Mapping], path: str | os.PathLike, loss: str = "mse") -> Path:
     """Draw Figure 2 into an image file; see `loss_figure`."""
-    return save_figure(loss_figure(history), path)
+    return save_figure(loss_figure(history, loss), path)
 
 
-def draw_colorizations(true, colored, path) -> Path:
+def draw_colorizations(
+    true: Sequence[np.ndarray], colored: Sequence[np.ndarray], path: str | os.PathLike
+) -> Path:
     """Draw Figure 3 into an image file; see `colorization_figure`."""
     return save_figure(colorization_figure(true, colored), path)
 
 
-def save_figure(figure: Figure, path) -> Path:
-    """Write a figure; the ending of `path` (.png, .pdf, .svg) chooses the format."""
+def save_figure(figure: Figure, path: str | os.PathLike) -> Path:
+    """Write a figure, whole or not at all; the ending of `path` (.png, .pdf, .svg) chooses the
+    format."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=RESOLUTION)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=RESOLUTION, format=path.suffix[1:] or None)
     return path
 
 
-def loss_figure(history) -> Figure:
+def loss_figure(history: Sequence[Mapping], loss: str = "mse") -> Figure:
     """Figure 2: the loss of each epoch; on a logarithmic axis if it falls below a tenth.
 
-    The validation's is always the paper's; the training's is what the run was told (`--loss`).
+    The validation's is always the paper's, the mean squared error of ab. Training that makes
+    another loss small has another unit, and a panel of its own.
 
     Args:
         history: one mapping per epoch with `epoch`, `loss` and, if there was a validation,
             `val_loss` and `val_loss_untreated`; numbers or their texts. A missing, empty or NaN
             value is left out.
+        loss: what training made small, as `--loss` names it.
     """
-    figure = Figure(figsize=(PAGE_WIDTH, 0.55 * PAGE_WIDTH), layout="constrained")
-    axes = figure.add_subplot()
-    lines = (
-        ("loss", "training", BLUE, "-", "o"),
+    training = [("loss", "training", BLUE, "-", "o")]
+    validation = [
         ("val_loss", "validation: MSE of a*/128 and b*/128", VERMILLION, "--", "s"),
         ("val_loss_untreated", "the same by batch norm's moving averages", BLACK, ":", "^"),
-    )
+    ]
+    panels = {"loss": training + validation}
+    if loss != "mse":
+        panels = {f"loss: {loss}": training, "MSE of a*/128 and b*/128": validation}
+    figure = Figure(figsize=(PAGE_WIDTH, 0.55 * PAGE_WIDTH * len(panels)), layout="constrained")
+    grid = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    for axes, (unit, lines) in zip(grid, panels.items(), strict=True):
+        _draw_lines(axes, history, lines)
+        axes.set_ylabel(unit)
+    grid[0].set_title("Loss per epoch")
+    grid[-1].set_xlabel("epoch")
+    return figure
+
+
+def _draw_lines(axes, history, lines) -> None:
+    """Draw columns of a history: (key, name, ink, style, marker) each."""
     for key, name, ink, style, marker in lines:
         losses = [_as_number(row.get(key)) for row in history]
         if np.all(np.isnan(losses)):
             continue
         epochs = [_as_number(row["epoch"]) for row in history]
         axes.plot(epochs, losses, style, color=ink, marker=marker, markersize=4, label=name)
-    axes.set(xlabel="epoch", ylabel="loss", title="Loss per epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     lowest, highest = axes.dataLim.intervaly
     if 0 < 10 * lowest < highest:
@@ -98,7 +120,6 @@ def loss_figure(history) -> Figure:
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend(frameon=False)
-    return figure
 
 
 def _make_logarithmic(axes) -> None:
@@ -109,7 +130,12 @@ def _make_logarithmic(axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def colorization_figure(true, colored, row_names=None, title: str = "") -> Figure:
+def colorization_figure(
+    true: Sequence[np.ndarray],
+    colored: Sequence[np.ndarray],
+    row_names: Sequence[str] | None = None,
+    title: str = "",
+) -> Figure:
     """Figure 3: gray, colored and true in a row, with M (and the MSE) below each.
 
     Args:
@@ -123,7 +149,7 @@ def colorization_figure(true, colored, row_names=None, title: str = "") -> Figur
     return pictures_figure(rows, columns, row_names or [""] * len(rows), title)
 
 
-def comparison_row(true, colored) -> list[Picture]:
+def comparison_row(true: np.ndarray, colored: Sequence[np.ndarray]) -> list[Picture]:
     """A row of Figures 3 and 5: gray, each of the colorizations of one portrait, true."""
     gray = np.asarray(color.to_uint8(color.rgb_to_gray(true)))
     pictures = [Picture(gray, "M 0.0"), Picture(true, f"M {colorfulness(true):.1f}")]
@@ -133,7 +159,12 @@ def comparison_row(true, colored) -> list[Picture]:
     return pictures
 
 
-def pictures_figure(rows, columns, row_names, title: str = "") -> Figure:
+def pictures_figure(
+    rows: Sequence[Sequence[Picture]],
+    columns: Sequence[str],
+    row_names: Sequence[str],
+    title: str = "",
+) -> Figure:
     """One row per portrait, its pictures side by side, captions below.
 
     Args:
@@ -159,7 +190,7 @@ def pictures_figure(rows, columns, row_names, title: str = "") -> Figure:
     return figure
 
 
-def distribution_figure(distributions) -> Figure:
+def distribution_figure(distributions: Sequence[Distribution]) -> Figure:
     """Figure 4: how often each level of R, G and B occurs, colored over true.
 
     Args:
@@ -186,13 +217,13 @@ def distribution_figure(distributions) -> Figure:
     return figure
 
 
-def hide_frame(axes) -> None:
+def hide_frame(axes: Axes) -> None:
     """Leave a picture without ticks and frame."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
 
-def count_levels(rgb) -> np.ndarray:
+def count_levels(rgb: np.ndarray) -> np.ndarray:
     """Pixels per level of each channel: uint8 (..., 3) to (3, 256) int64."""
     channels = np.moveaxis(np.asarray(rgb), -1, 0)
     return np.stack([np.bincount(channel.ravel(), minlength=LEVELS) for channel in channels])

@@ -1,5 +1,7 @@
 """Portraits as the notebooks show them: L*, a*, b* apart, Table IV as pictures, errors as maps."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import tensorflow as tf
 from matplotlib.colors import LinearSegmentedColormap
@@ -23,10 +25,10 @@ HALVINGS = 12
 # a*, b* in the maps and scatters; hardly a pixel of a portrait lies outside.
 AB_LIMIT = 60
 BLUE_TO_YELLOW = LinearSegmentedColormap.from_list("b*", ["#1f4fbf", "#f7f7f7", "#d9a400"])
-EPOCHS_PER_LINE = 4
+PICTURES_IN_A_LINE = 4
 
 
-def lab_figure(rgb) -> Figure:
+def lab_figure(rgb: np.ndarray) -> Figure:
     """Section II.A: a portrait, uint8 (H, W, 3), and its L*, a* and b*, each with its scale."""
     lab = np.asarray(color.rgb_to_lab(rgb))
     figure = Figure(figsize=(PAGE_WIDTH, 0.36 * PAGE_WIDTH), layout="constrained")
@@ -50,14 +52,16 @@ def lab_figure(rgb) -> Figure:
     return figure
 
 
-def show_ab(ab) -> np.ndarray:
+def show_ab(ab: np.ndarray | tf.Tensor) -> np.ndarray:
     """Colour alone: a*, b* (H, W, 2) at one L* everywhere, as uint8 RGB (H, W, 3)."""
     ab = np.asarray(ab, "float32")
     luminance = np.full((*ab.shape[:2], 1), SHOWN_LUMINANCE, "float32")
     return color.to_uint8(color.lab_to_rgb(np.concatenate([luminance, ab], axis=-1))).numpy()
 
 
-def pairs_figure(luminance, ab, descriptor_input, row_names) -> Figure:
+def pairs_figure(
+    luminance: tf.Tensor, ab: tf.Tensor, descriptor_input: tf.Tensor, row_names: Sequence[str]
+) -> Figure:
     """What training takes, side by side: the network's input, its target, the descriptor's input.
 
     Args:
@@ -77,7 +81,9 @@ def pairs_figure(luminance, ab, descriptor_input, row_names) -> Figure:
     return pictures_figure(rows, columns, row_names)
 
 
-def epochs_figure(true, colored, history) -> Figure:
+def epochs_figure(
+    true: np.ndarray, colored: Sequence[np.ndarray], history: Sequence[Mapping]
+) -> Figure:
     """A portrait in gray, colored after each epoch, and true, in rows of four.
 
     Args:
@@ -86,23 +92,31 @@ def epochs_figure(true, colored, history) -> Figure:
         history: a mapping with `epoch` and `loss` for each of them.
     """
     titles = ["gray", *(f"epoch {row['epoch']}, loss {row['loss']:.4f}" for row in history), "true"]
-    pictures = comparison_row(true, colored)
-    lines = -(-len(pictures) // EPOCHS_PER_LINE)
-    cell = PAGE_WIDTH / EPOCHS_PER_LINE
-    height = lines * (cell * true.shape[0] / true.shape[1] + 0.65)
-    figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
-    grid = figure.subplots(lines, EPOCHS_PER_LINE, squeeze=False).ravel()
+    return lines_figure(comparison_row(true, colored), titles)
+
+
+def lines_figure(pictures: Sequence[Picture], titles: Sequence[str], title: str = "") -> Figure:
+    """Many pictures of one size, as lines of a text: four in a line, the title above each."""
+    lines = -(-len(pictures) // PICTURES_IN_A_LINE)
+    height, width = pictures[0].pixels.shape[:2]
+    cell = PAGE_WIDTH / PICTURES_IN_A_LINE
+    figure = Figure(
+        figsize=(PAGE_WIDTH, lines * (cell * height / width + 0.65)), layout="constrained"
+    )
+    grid = figure.subplots(lines, PICTURES_IN_A_LINE, squeeze=False).ravel()
     for axis in grid[len(pictures) :]:
-        axis.set_axis_off()
-    for axis, picture, title in zip(grid, pictures, titles, strict=False):
+        axis.remove()
+    for axis, picture, text in zip(grid, pictures, titles, strict=False):
         axis.imshow(picture.pixels, cmap="gray", vmin=0, vmax=255)
-        axis.set_title(title, fontsize=9)
+        axis.set_title(text, fontsize=9)
         axis.set_xlabel(picture.caption.replace("\n", ", "), fontsize=8)
         hide_frame(axis)
+    if title:
+        figure.suptitle(title, fontsize=11)
     return figure
 
 
-def coarsen_ab(rgb, size: int) -> np.ndarray:
+def coarsen_ab(rgb: np.ndarray, size: int) -> np.ndarray:
     """A portrait at its own L*, with a* and b* known at size x size only; uint8 (H, W, 3)."""
     lab = np.array(color.rgb_to_lab(rgb))
     small = tf.image.resize(lab[..., 1:], (size, size), method="area")
@@ -110,14 +124,14 @@ def coarsen_ab(rgb, size: int) -> np.ndarray:
     return color.to_uint8(color.lab_to_rgb(lab)).numpy()
 
 
-def saturate(rgb, factor: float) -> np.ndarray:
+def saturate(rgb: np.ndarray, factor: float) -> np.ndarray:
     """A portrait with a* and b* times `factor`, uint8; what leaves sRGB is clipped."""
     lab = np.array(color.rgb_to_lab(rgb))
     lab[..., 1:] *= factor
     return color.to_uint8(color.lab_to_rgb(lab)).numpy()
 
 
-def find_saturation(rgb, value: float) -> float:
+def find_saturation(rgb: np.ndarray, value: float) -> float:
     """The factor on a* and b* that gives a portrait the colorfulness `value`, or the largest."""
     low, high = 0.0, LARGEST_SATURATION
     for _ in range(HALVINGS):
@@ -127,7 +141,7 @@ def find_saturation(rgb, value: float) -> float:
     return high
 
 
-def colorfulness_figure(rgb) -> Figure:
+def colorfulness_figure(rgb: np.ndarray) -> Figure:
     """Table IV as pictures: one portrait, saturated until M is that of each row."""
     pictures = []
     for row in COLORFULNESS_ATTRIBUTES:
@@ -135,10 +149,12 @@ def colorfulness_figure(rgb) -> Figure:
         shown = saturate(rgb, factor)
         pictures.append(Picture(shown, f"M {colorfulness(shown):.0f}\nab × {factor:.2f}"))
     names = [row.attribute for row in COLORFULNESS_ATTRIBUTES]
-    return pictures_figure([pictures], names, [""], "Table IV: one portrait in seven saturations")
+    return lines_figure(pictures, names, "Table IV: one portrait in seven saturations")
 
 
-def error_figure(true, colored, row_names) -> Figure:
+def error_figure(
+    true: Sequence[np.ndarray], colored: Sequence[np.ndarray], row_names: Sequence[str]
+) -> Figure:
     """Where a colorization errs: true, colored, and each pixel's distance in the ab plane.
 
     Args:
@@ -163,7 +179,7 @@ def error_figure(true, colored, row_names) -> Figure:
     return figure
 
 
-def predicted_over_true_figure(true_ab, predicted_ab) -> Figure:
+def predicted_over_true_figure(true_ab: np.ndarray, predicted_ab: np.ndarray) -> Figure:
     """How often each predicted a* and b* meets each true one; a perfect network's diagonal.
 
     Args:

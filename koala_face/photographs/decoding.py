@@ -79,7 +79,7 @@ def read_photograph(path: str | os.PathLike, shortest: int | None = None) -> Pho
                 decoded = _decode_png(file, path, header[png.DEPTH])
             else:
                 decoded = _decode(file, path, shortest)
-            return _finish(*decoded)  # Pillow reads a TIFF's EXIF as it is asked for
+            return make_photograph(*decoded)  # Pillow reads a TIFF's EXIF as it is asked for
     except PhotographError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -150,7 +150,8 @@ def _decode(
         return samples_of_image(image, depth), metadata, name
 
 
-def _finish(samples: Samples, metadata: Metadata, name: str) -> Photograph:
+def make_photograph(samples: Samples, metadata: Metadata, name: str = "") -> Photograph:
+    """Bring samples to sRGB, upright; `name` is that of the file's format."""
     pixels, profile_notes = convert_to_srgb(samples.color, metadata.profile)
     turn, alpha, dpi = metadata.orientation, samples.alpha, metadata.dpi
     return Photograph(

@@ -5,9 +5,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from skimage.color import rgb2lab
-from support.constant_model import NONE, constant_model, save_constant_model
+from support.constant_model import NONE, constant_model, describe, save_constant_model
 
-from koala_face.colorizer.colorizer import BATCH_SIZE, Colorizer, pixels_of
+from koala_face.colorizer.colorizer import BATCH_SIZE, Colorizer
+from koala_face.colorizer.full_size import gray_version
+from koala_face.colorizer.pictures import opaque_pixels, photograph_of
 from koala_face.model_files import shipped
 from koala_face.model_files.shipped import ColorizerError, shipped_model
 from koala_face.models import build_colorizer
@@ -50,7 +52,8 @@ def test_mirrored_the_colours_are_the_mean_of_both_predictions(astronaut):
     tf.keras.utils.set_random_seed(6)
     model = build_colorizer(NONE.embedding_dim, SIZE)
     plain, both = (
-        Colorizer(model, zeros, INPUT_SIZE, mirrored=mirrored) for mirrored in (False, True)
+        Colorizer(model, zeros, INPUT_SIZE, description=describe(mirrored=mirrored))
+        for mirrored in (False, True)
     )
     vectors = np.zeros((1, NONE.embedding_dim), "float32")
 
@@ -125,7 +128,7 @@ def test_arrays_and_pillow_images_of_every_kind(colorizer, astronaut):
     for image in same:
         assert np.abs(colorizer(image).astype(int) - expected).max() <= 1
     black_and_white = Image.fromarray(gray > 128)
-    assert set(np.unique(pixels_of(black_and_white))) == {0, 255}
+    assert set(np.unique(opaque_pixels(photograph_of(black_and_white)))) == {0, 255}
     white = colorizer(np.dstack([gray, np.zeros_like(gray)]))
     assert white.min() >= 254, "what is transparent lies over white"
 
@@ -156,7 +159,7 @@ def test_settings_out_of_range_are_refused():
 def test_load_takes_a_model_file_and_the_descriptor_that_it_names(tmp_path, astronaut, colorizer):
     path = save_constant_model(tmp_path / "model.h5")
     loaded = Colorizer.load(path)
-    assert loaded.input_size == NONE.input_size
+    assert loaded.descriptor_size == NONE.input_size
     np.testing.assert_array_equal(loaded(astronaut[:50]), colorizer(astronaut[:50]))
     vivid = Colorizer.load(path, saturation=2.0)(astronaut[:50])
     assert vivid.std(axis=-1).mean() > 1.5 * loaded(astronaut[:50]).std(axis=-1).mean()
@@ -177,3 +180,26 @@ def test_shipped_models(tmp_path, monkeypatch, astronaut):
     assert Colorizer.load(variant="vivid")(astronaut[:9]).shape == (9, 512, 3)
     with pytest.raises(ColorizerError, match=r"faithful.*vivid.*'bright'"):
         shipped_model("bright")
+
+
+def test_networks_see_a_narrow_range_stretched_and_the_photograph_keeps_its_own(astronaut):
+    """A faded photograph gets the colours of the one that is not, on its own luminance."""
+    model = build_colorizer(NONE.embedding_dim, SIZE)
+    colorizer, plain = (
+        Colorizer(model, zeros, INPUT_SIZE, stretch=stretch) for stretch in (True, False)
+    )
+    gray = gray_version(astronaut)
+    faded = np.round(90 + 0.3 * gray).astype(np.uint8)
+    seen = colorizer.prepare(faded)
+    assert colorizer.stretches(seen)
+    assert not plain.stretches(seen)
+    assert not colorizer.stretches(colorizer.prepare(gray))
+    vectors = np.zeros((1, NONE.embedding_dim), "float32")
+    true, stretched, narrow = (
+        colorizer.predict([colorizer.prepare(gray)], vectors),
+        colorizer.predict([seen], vectors),
+        plain.predict([seen], vectors),
+    )
+    assert np.abs(stretched - true).mean() < 0.5 * np.abs(narrow - true).mean()
+    before = rgb2lab(np.stack([faded] * 3, axis=-1))[..., 0]
+    assert np.abs(rgb2lab(colorizer(faded))[..., 0] - before).max() < 1

@@ -26,7 +26,7 @@ def noise():
     random = np.random.RandomState(0)
     return Portraits(
         paths=[f"{number}.png" for number in range(7)],
-        portraits=random.randint(0, 256, (7, 16, 16, 3)).astype("uint8"),
+        rgb=random.randint(0, 256, (7, 16, 16, 3)).astype("uint8"),
         embeddings=random.rand(7, 5).astype("float32"),
         unreadable={},
     )
@@ -204,7 +204,7 @@ RESIDENT = """
 import resource, sys
 from koala_face.data import color_statistics
 from koala_face.data import pipeline
-from koala_face.data import portraits
+from koala_face.data.portraits import load_portraits
 from koala_face.training import sampling
 from koala_face.backbones import find_backbone
 

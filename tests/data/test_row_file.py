@@ -68,7 +68,8 @@ def test_reads_rows_in_any_order(file):
 
 
 def test_rows_index_like_an_array(file):
-    rows = Rows(open_rows(file, KIND), np.array([1, 0]))
+    opened = open_rows(file, KIND)
+    rows = Rows([(opened, 1), (opened, 0)])
     assert (rows.shape, rows.dtype, len(rows)) == ((2, 3), np.float32, 2)
     assert rows[0].tolist() == [1, 2, 3]
     assert rows[-1].tolist() == [0, 0, 0]

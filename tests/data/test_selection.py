@@ -1,10 +1,13 @@
 """Which portraits train, and which are held out."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
 from koala_face.data import selection
 from koala_face.data.portraits import Portraits
+from koala_face.data.row_file import Key, RowFile, RowKind, Rows, create_rows
 
 
 def portraits_of(paths, rgb=None):
@@ -14,6 +17,16 @@ def portraits_of(paths, rgb=None):
         rgb = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), "uint8")
     embeddings = np.arange(2.0 * count, dtype="float32").reshape(count, 2)
     return Portraits(paths, rgb, embeddings, {})
+
+
+def stored(path, rows):
+    """A file of rows, opened for reading."""
+    kind = RowKind("rows", rows.shape[1:], "float32", {})
+    keys = [Key(str(n), bytes([n + 1]) * 32) for n in range(len(rows))]
+    create_rows(path, kind, [key.path for key in keys])
+    with contextlib.closing(RowFile(path, kind, writable=True)) as file:
+        file.write(keys, rows)
+    return RowFile(path, kind)
 
 
 def test_the_names_of_helen_say_the_shoot():
@@ -82,10 +95,28 @@ def test_parts_of_a_folder_are_indexed_as_arrays_are():
 def test_two_folders_are_indexed_as_one_array():
     first, second = portraits_of(["a.jpg", "b.jpg"]), portraits_of(["c.jpg", "d.jpg", "e.jpg"])
     both = selection.join(first, second)
-    whole = np.concatenate([first.portraits, second.rgb])
+    whole = np.concatenate([first.rgb, second.rgb])
     assert both.paths == ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"]
     for index in (0, 4, -2, slice(1, 4), [4, 0, 2, 2], []):
         assert np.array_equal(both.rgb[index], whole[index])
     assert both.embeddings[[2]].tolist() == second.embeddings[:1].tolist()
+
+
+def test_portraits_on_the_disk_stay_there_when_they_are_chosen_and_joined(tmp_path):
+    """By the arrays that the two files were made of; one row of the second is left."""
+    arrays = np.arange(60, dtype="float32").reshape(5, 4, 3)
+    files = [stored(tmp_path / f"{n}.h5", part) for n, part in enumerate((arrays[:2], arrays[2:]))]
+    first, second = (
+        Portraits([f"{file.path.stem}-{n}" for n in range(len(file))], rows, rows, {})
+        for file in files
+        for rows in [Rows([(file, n) for n in range(len(file))])]
+    )
+    both = selection.join(first, selection.take(second, [2, 0]))
+    whole = arrays[[0, 1, 4, 2]]
+    assert isinstance(both.rgb, Rows)
+    assert both.paths == ["0-0", "0-1", "1-2", "1-0"]
+    for index in (0, -1, slice(1, 4), [3, 0, 2, 2], np.array([], int), whole[:, 0, 0] > 5):
+        assert np.array_equal(both.rgb[index], whole[index])
+    other = stored(tmp_path / "other.h5", np.zeros((2, 3), "float32"))
     with pytest.raises(ValueError, match="one shape"):
-        selection.Joined(np.zeros((2, 3)), np.zeros((2, 4)))
+        Rows([*both.rgb.pairs, (other, 0)])

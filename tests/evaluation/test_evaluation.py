@@ -8,11 +8,14 @@ import pytest
 import skimage.color
 from support.untrained_models import save_untrained
 
+from koala_face import metrics
 from koala_face.colorizer.colorizer import Colorizer
 from koala_face.data import color_statistics
 from koala_face.data.portraits import Portraits
 from koala_face.evaluation import baselines, scoring
+from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files import files
+from koala_face.models import check_size
 
 KEYS = [metric.key for metric in scoring.METRICS]
 
@@ -88,6 +91,36 @@ def test_the_block_mean_averages_blocks_of_two_by_two():
     expected[0, :2, :2, 0] = 3
     expected[0, 2:, 2:] = (-10, 5)
     assert np.array_equal(colored, expected)
+
+
+def test_no_other_choice_for_the_blocks_errs_less_in_ab():
+    """By hand: a* of 4, 8, 0, 0 errs by (1 + 25 + 9 + 9) / 4 = 11 with their mean, 3, and by
+    (c - 3)² more with any other c. In RGB the mean is not bound to be the best."""
+    ab = np.zeros((1, 2, 2, 2), np.float32)
+    ab[0, :, :, 0] = [[4, 8], [0, 0]]
+    batch = scoring.Batch(None, None, ab, None)
+    assert metrics.mean_squared_error(baselines.color_block_mean(batch), ab) == 11 / 2
+    for other in (2.0, 2.9, 3.1, 4.0):
+        colored = np.zeros_like(ab)
+        colored[..., 0] = other
+        error = metrics.mean_squared_error(colored, ab)
+        assert error == pytest.approx((11 + (other - 3) ** 2) / 2)
+
+
+def test_in_rgb_another_choice_for_the_blocks_may_err_less(astronaut):
+    """Why the report says in which unit the block mean is a bound: a counterexample in RGB."""
+
+    def color_mean_rgb(batch):
+        blocks = batch.rgb.reshape(1, 64, 2, 64, 2, 3).mean(axis=(2, 4)) / 255
+        return skimage.color.rgb2lab(blocks)[..., 1:].repeat(2, axis=1).repeat(2, axis=2)
+
+    portraits = MadePortraits([astronaut[::4, ::4]])
+    bound, other = (
+        scoring.score(portraits, coloring).values
+        for coloring in (baselines.color_block_mean, color_mean_rgb)
+    )
+    assert other["ab_mse"] > bound["ab_mse"]
+    assert other["mse"] < bound["mse"]
 
 
 def test_the_block_mean_is_perfect_where_blocks_are_of_one_color():
@@ -204,8 +237,8 @@ def test_at_another_size_the_score_is_that_of_what_colorizing_gives(model_file, 
 
 @pytest.mark.parametrize("size", [100, 0, -8])
 def test_a_size_that_does_not_fit_is_the_users_error(size):
-    with pytest.raises(scoring.EvaluationError, match="multiple of 8"):
-        scoring.check_size(size)
+    with pytest.raises(KoalaFaceError, match="multiple of 8"):
+        check_size(size)
 
 
 def test_the_mean_ab_comes_from_training_if_the_model_notes_it(
@@ -224,3 +257,29 @@ def test_the_mean_ab_comes_from_training_if_the_model_notes_it(
     own, source = baselines.find_mean_ab(description, portraits)
     assert own == color_statistics.mean_ab(portraits)
     assert "hindsight" in source
+
+
+@pytest.mark.parametrize(
+    "noted", ["5, 9", [5], [5, 9, 1], [5, None], [float("nan"), 1], [1e9, 0], {}]
+)
+def test_a_mean_ab_that_is_none_is_a_named_error(model_file, noted):
+    _, description = files.load_model(model_file)
+    description = dataclasses.replace(description, training={"mean_ab": noted})
+    with pytest.raises(scoring.EvaluationError, match="--train-data"):
+        baselines.find_mean_ab(description, None)
+
+
+def test_a_look_at_each_batch_and_its_colors():
+    portraits = MadePortraits([flat(level) for level in range(7)])
+    seen = []
+    look = lambda batch, rgb, ab: seen.append((batch.rgb[:, 0, 0, 0].tolist(), len(rgb)))  # noqa: E731
+    scoring.score(portraits, baselines.color_gray, batch_size=3, look=look)
+    assert seen == [([0, 1, 2], 3), ([3, 4, 5], 3), ([6], 1)]
+
+
+def test_a_name_that_is_no_utf_8_is_spelled_in_the_table(tmp_path):
+    portraits = MadePortraits([flat(7)])
+    portraits.paths = ["caf\udce9\n.png"]
+    scores = {"gray": scoring.score(portraits, baselines.color_gray)}
+    text = scoring.write_scores(tmp_path / "p.csv", scores).read_text(encoding="utf-8")
+    assert text.splitlines()[1].startswith(r"caf\udce9\n.png,")

@@ -1,125 +1,68 @@
-"""Reports and tables: the paper's numbers transcribed again, and the page read back as HTML."""
+"""Reports: the page read back as HTML, and what strangers' names make of it: nothing."""
 
-import html.parser
+import base64
+import hashlib
+import re
 import shutil
 
-import numpy as np
+import markdown
 import pytest
+from support.page import Page
 
-from koala_face.evaluation import tables
-from koala_face.evaluation.bootstrap import Estimate
 from koala_face.figures import paper, report
 
-
-class Page(html.parser.HTMLParser):
-    """Collects a page's tags, their attributes and the text of table cells."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.cells, self.inside = [], [], False
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag in ("td", "th"):
-            self.cells.append("")
-            self.inside = True
-
-    def handle_endtag(self, tag):
-        if tag in ("td", "th"):
-            self.inside = False
-
-    def handle_data(self, data):
-        if self.inside:
-            self.cells[-1] += data
-
-
-def exactly(value):
-    return Estimate(value, np.full(9, value))
-
-
-def metrics(mse, mae=1.0, colorful=20.0, change=-10.0, truth=30.0):
-    return {
-        "mse": exactly(mse),
-        "mae": exactly(mae),
-        "colorfulness": exactly(colorful),
-        "colorfulness_difference": exactly(change),
-        "true_colorfulness": exactly(truth),
-        **{key: exactly(1.0) for key in ("ab_mse", "ab_mae", "psnr", "ssim")},
-    }
-
-
-def row_of(table, name):
-    (line,) = [line for line in table.splitlines() if line.startswith(f"| {name} ")]
-    return [cell.strip() for cell in line.strip("|").split("|")]
-
-
-def test_the_papers_numbers_are_quoted_as_printed():
-    results = {"vggface": metrics(400.0), "gray": metrics(600.0)}
-    names = {"vggface": "VGGFace", "gray": "gray"}
-    fifth = tables.table_v(results, names, left_out=["vgg19"])
-    assert row_of(fifth, "VGGFace")[-1] == "25.10<br>moderately colorful"
-    assert row_of(fifth, "Ground truth")[-1] == "41.87<br>averagely colorful"
-    assert row_of(fifth, "VGG19") == [
-        "VGG19",
-        "left out: no weights",
-        "28.89<br>moderately colorful",
-    ]
-    sixth = tables.table_vi(results, names, left_out=["vgg19", "inception_resnet_v2"])
-    assert row_of(sixth, "VGGFace")[-3:] == ["368.57", "11.88", "−16.77"]
-    assert row_of(sixth, "VGG19")[-3:] == ["387.15", "12.71", "−12.98"]
-    assert row_of(sixth, "Inception-ResNet-v2")[-3:] == ["374.23", "12.06", "−19.78"]
-    assert row_of(sixth, "gray")[1] == "600.0"
-    assert row_of(sixth, "gray")[-3:] == ["–", "–", "–"]
-
-
-def test_the_papers_rows_are_marked_as_its_own():
-    text = tables.results_table({"model": metrics(400.0)}, tables.PAPER_METRICS, quote_paper=True)
-    quoted = [line for line in text.splitlines() if "the paper's" in line]
-    assert len(quoted) == 4
-    assert all("799 images" in line for line in quoted)
-    assert row_of(text, "the true portraits")[3] == "30.00<br>moderately colorful"
-
-
-def test_cells_hold_value_interval_and_words():
-    estimate = Estimate(-1.234, np.linspace(-2, 2, 10001))
-    assert tables.with_interval(estimate, 2) == "−1.23<br>[−1.90, 1.90]"
-    cell = tables.metric_cell({"colorfulness": exactly(60.0)}, "colorfulness")
-    assert cell == "60.00<br>quite colorful"
-
-
-def test_shares_of_gray():
-    gray = metrics(500.0, change=-40.0)
-    text = tables.shares_table({"model": metrics(400.0, change=-10.0)}, gray)
-    assert row_of(text, "model")[1:4] == ["0.800", "1.000", "0.250"]
-
-
-def test_verdicts():
-    noisy, worse = Estimate(1.0, np.linspace(-1, 3, 99)), Estimate(1.0, np.linspace(0.5, 2, 99))
-    assert "noise" in tables.verdict("a", "b", "mse", noisy)
-    assert tables.verdict("a", "b", "mse", worse) == "b has the lower error"
-    assert tables.verdict("a", "b", "colorfulness_difference", worse) == "a is more colorful"
-
-
-def test_all_pairs_are_compared():
-    results = {"a": metrics(110.0), "b": metrics(100.0), "c": metrics(100.0)}
-    text = tables.differences_table(results)
-    assert len(text.splitlines()) == 2 + 3 * 3
-    first = text.splitlines()[2]
-    assert "| a − b | MSE | 10.0 | 10.0 % | b has the lower error |" in first
-    assert "may be noise" in next(line for line in text.splitlines() if "b − c | MSE" in line)
-
-
-def test_perfect_models_can_be_compared():
-    results = {"a": metrics(0.0), "b": metrics(0.0)}
-    assert row_of(tables.differences_table(results), "a − b | MSE")[3] == "– %"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(-0.5, "−0.5"), (None, "–"), (float("nan"), "–"), (float("inf"), "∞")]
+# Names of files and attributes of models that would like to be more than text.
+HOSTILE = (
+    "<script>alert(1)</script>.jpg",
+    "`<script>alert(1)</script>`.jpg",
+    "``` \n\n<script>alert(1)</script>\n\n```",
+    "a`b``c```<img src=x onerror=alert(1)>",
+    "![p](/etc/passwd)",
+    "`![p](/etc/passwd)`",
+    "[p](javascript:alert(1))",
+    "x\n\n![p](/etc/passwd)\n\n[q]: /etc/passwd\n![q]",
+    "<http://example.org/>",
+    "|a|b|`|\\|",
+    "\\`<b>\\",
+    "]](/etc/passwd) ![",
+    '"onmouseover=alert(1) x="',
+    "&lt;script&gt;&#60;b&#62;",
+    "a<br>b",
+    "\x02wzxhzdk:0\x03 \x00\x1b[31m\x7f\u202egpj.exe\ud800\udcff",
+    "# heading\n- list\n> quote\n===\n***bold*** ~~x~~",
+    " ",
+    "",
+    "`",
 )
-def test_numbers(value, text):
-    assert tables.number(value, 1) == text
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("form", [report.code, report.plain, report.code_block])
+def test_a_strangers_text_is_shown_and_not_obeyed(form, text, tmp_path):
+    """In the page, and in the Markdown as another converter reads it, raw HTML and all."""
+    lines = f"{form(text)}" if form is report.code_block else f"- so: {form(text)}, and `on`"
+    parts = ["# Title", lines, report.table(["", "x"], [[report.plain(text), "1<br>2"]])]
+    files = report.write_report(tmp_path, parts)
+    source, page = (file.read_text(encoding="utf-8") for file in files)
+    page = Page(page)
+    own = {"html", "head", "meta", "title", "style", "body", "h1", "ul", "li", "code", "pre"}
+    own |= {"table", "thead", "tbody", "tr", "th", "td", "br", "p"}
+    assert {tag for tag, _ in page.tags} <= own
+    assert len(page.all("br")) == len(page.all("table")) == 1
+    assert not page.references
+    assert all(not attrs for tag, attrs in page.tags if tag not in ("html", "meta", "th", "td"))
+    elsewhere = Page(markdown.markdown(source, extensions=["tables", "fenced_code"]))
+    assert {tag for tag, _ in elsewhere.tags} <= own
+    assert not elsewhere.references
+    # Nothing is lost: each line is shown as `visible` gives it (Markdown trims spaces).
+    shown = text.splitlines() if form is report.code_block else [text]
+    for line in shown:
+        assert " ".join(report.visible(line).split()) in " ".join(page.text.split())
+    assert page.cells[2].strip() == report.visible(text).strip()
+
+
+def test_what_cannot_be_seen_is_spelled():
+    assert report.visible("a\nb\tc\x1b\u202e\udce9é漢") == r"a\nb\tc\x1b\u202e\udce9é漢"
 
 
 def test_a_page_of_one_file(tmp_path):
@@ -127,23 +70,50 @@ def test_a_page_of_one_file(tmp_path):
     folder.mkdir()
     paper.draw_loss([{"epoch": 1, "loss": 1.0}], folder / "figure2.png")
     name = "<script>alert(1)</script>.jpg"
-    text = "\n\n".join(
-        [
-            f"# Scores of {report.code(name)}",
-            report.table(["", "MSE"], [["a|b", "1.0<br>[0, 2]"]]),
-            report.image("figure2.png", "Loss of 1 epoch"),
-        ]
-    )
-    source, page = report.write_report(folder, text)
-    assert source.read_text(encoding="utf-8") == text + "\n"
+    parts = [
+        f"# Scores of {report.code(name)}",
+        report.table(["", "MSE"], [["a|b", "1.0<br>[0, 2]"]]),
+        report.figure(folder, "figure2.png", "Loss of 1 epoch"),
+        report.link("portraits.csv", "has <all>."),
+    ]
+    source, page = report.write_report(folder, parts)
+    assert source.read_text(encoding="utf-8").splitlines() == [
+        "# Scores of `<script>alert(1)</script>.jpg`",
+        *("", "|  | MSE |", "| --- | --- |", "| a\\|b | 1.0<br>[0, 2] |", ""),
+        *("![Loss of 1 epoch](figure2.png)", "", "[portraits.csv](portraits.csv) has <all>."),
+    ]
     shutil.move(page, tmp_path / "alone.html")
     tags = Page((tmp_path / "alone.html").read_text(encoding="utf-8"))
-    (image,) = [attrs for tag, attrs in tags.tags if tag == "img"]
+    (image,) = tags.all("img")
     assert image["src"].startswith("data:image/png;base64,iVBOR")
     assert image["alt"] == "Loss of 1 epoch"
-    assert tags.cells == ["", "MSE", "a|b", "1.0[0, 2]"]
+    assert [cell.replace("\n", "") for cell in tags.cells] == ["", "MSE", "a|b", "1.0[0, 2]"]
+    assert tags.references == ["portraits.csv"]
     assert "script" not in [tag for tag, _ in tags.tags]
     assert ("html", {"lang": "en"}) in tags.tags
+    assert "<title>Scores of &lt;script&gt;" in (tmp_path / "alone.html").read_text("utf-8")
+
+
+def test_a_picture_is_taken_in_only_where_the_program_says_so(tmp_path):
+    """`![p](/etc/passwd)` from a model's file used to carry that file along, in base64."""
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    _, page = report.write_report(tmp_path, ["# Title", "![p](secret.png) ![q](/etc/passwd)"])
+    page = page.read_text(encoding="utf-8")
+    assert not Page(page).all("img")
+    assert base64.b64encode(b"secret").decode() not in page
+
+
+def test_the_browser_runs_the_pages_own_script_alone(tmp_path):
+    part = report.Part("in Markdown", "<p>as HTML</p>", "p { color: red }", "let x = '<b>';")
+    source, page = report.write_report(tmp_path, ["# Title", part])
+    assert source.read_text(encoding="utf-8") == "# Title\n\nin Markdown\n"
+    text = page.read_text(encoding="utf-8")
+    assert "<p>as HTML</p>" in text
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = [meta["content"] for meta in Page(text).all("meta") if "http-equiv" in meta]
+    assert policy.split("; ")[0] == "default-src 'none'"
+    assert f"script-src 'sha256-{digest}'" in policy.split("; ")
 
 
 def test_a_report_that_cannot_be_written_is_refused_first(tmp_path):

@@ -1,18 +1,19 @@
-"""The start of a notebook: the portraits, and compiled code that keeps its remarks to itself."""
+"""The start of a notebook: the portraits."""
 
 import logging
-import os
 
+import matplotlib
 import pytest
 from skimage import data, io
 
-from koala_face.figures import notebook_setup
+from koala_face.figures import notebook_setup, portraits
 
 
 @pytest.fixture(autouse=True)
-def _absl():
+def _settings():
     level = logging.getLogger("absl").level
-    yield
+    with matplotlib.rc_context():
+        yield
     logging.getLogger("absl").setLevel(level)
 
 
@@ -31,16 +32,8 @@ def test_a_folder_is_taken_as_it_is(portrait_folder, tmp_path, monkeypatch):
     assert notebook_setup.start("~/portraits") == tmp_path / "portraits"
 
 
-def test_only_inside_is_compiled_code_quiet(capfd):
-    os.write(2, b"before ")
-    with notebook_setup.quiet_stderr():
-        os.write(2, b"inside ")
-    os.write(2, b"after")
-    assert capfd.readouterr().err == "before after"
-
-
-def test_an_error_inside_gives_standard_error_back(capfd):
-    with pytest.raises(RuntimeError), notebook_setup.quiet_stderr():
-        raise RuntimeError
-    os.write(2, b"heard")
-    assert capfd.readouterr().err == "heard"
+def test_figures_are_as_wide_as_a_notebooks_page(tmp_path):
+    """JupyterLab and nbconvert give a page some 1,000 pixels, and shrink what is wider."""
+    notebook_setup.start(tmp_path)
+    figure = portraits.lab_figure(data.astronaut())
+    assert 1000 <= figure.get_size_inches()[0] * figure.dpi <= 1100
