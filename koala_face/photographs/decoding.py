@@ -3,7 +3,8 @@
 Pillow decodes files of 8 bits a sample; `deep_samples` those of more, which Pillow would cut.
 """
 
-import importlib.util
+import contextlib
+import functools
 import io
 import os
 import stat
@@ -78,7 +79,7 @@ def read_photograph(path: str | os.PathLike, shortest: int | None = None) -> Pho
                 decoded = _decode_png(file, path, header[png.DEPTH])
             else:
                 decoded = _decode(file, path, shortest)
-        return make_photograph(*decoded)
+            return make_photograph(*decoded)  # Pillow reads a TIFF's EXIF as it is asked for
     except PhotographError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -208,12 +209,17 @@ def _read_header(path: Path) -> bytes:
 
 def _formats() -> list[str]:
     """Of `FORMATS` those that this Pillow has, with HEIC if pillow-heif is installed."""
+    _load_decoders()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+@functools.lru_cache
+def _load_decoders() -> None:
     Image.init()
-    if "HEIF" not in Image.OPEN and importlib.util.find_spec("pillow_heif"):
+    with contextlib.suppress(ImportError):
         import pillow_heif
 
         pillow_heif.register_heif_opener(thumbnails=False)
-    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _unknown(path: Path, header: bytes) -> str:

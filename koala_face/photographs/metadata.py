@@ -83,15 +83,19 @@ def _exif_of_tiff(file: BinaryIO) -> Image.Exif:
     file.seek(main.next)
     main.load(file)
     exif = Image.Exif()
+    exif.endian = "<" if head.startswith(b"II") else ">"
     for tag in DESCRIPTIVE_TAGS & set(main):
         with contextlib.suppress(Exception):  # one broken entry must not cost the others
-            exif[tag] = main[tag]
-            if tag in FOLDERS:
-                folder = ImageFileDirectory_v2(head, group=tag)
-                file.seek(main[tag])
-                folder.load(file)
-                exif[tag] = dict(folder)
+            exif[tag] = _load_folder(file, head, main[tag], tag) if tag in FOLDERS else main[tag]
     return exif
+
+
+def _load_folder(file: BinaryIO, head: bytes, place: int, tag: int) -> dict:
+    folder = ImageFileDirectory_v2(head, group=tag)
+    file.seek(place)
+    folder.load(file)
+    # Of a folder in the folder only the place is read, which means nothing in another file.
+    return {key: value for key, value in folder.items() if key != IFD.Interop}
 
 
 def note_frames(count: int, kind: str) -> tuple[str, ...]:
@@ -117,10 +121,12 @@ def keep_description(exif: Image.Exif) -> bytes:
 
 
 def _folder(exif: Image.Exif, tag: int) -> dict:
-    folder = exif[tag] if isinstance(exif.get(tag), dict) else exif.get_ifd(tag)
+    if isinstance(exif.get(tag), dict):
+        return exif[tag]
+    folder = dict(exif.get_ifd(tag))
     if IFD.Interop in folder:
-        folder = {**folder, IFD.Interop: exif.get_ifd(IFD.Interop)}
-    return dict(folder)
+        folder[IFD.Interop] = exif.get_ifd(IFD.Interop)
+    return folder
 
 
 def _keep_accents(folder: Image.Exif | dict) -> None:

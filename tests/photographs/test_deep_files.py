@@ -100,6 +100,7 @@ def camera_exif():
     exif = Image.Exif()
     exif[0x010F], exif[0x0112] = "Camera", 6
     exif.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
+    exif.get_ifd(0x8769)[0xA005] = {1: "R98"}  # as every camera writes it
     loaded = Image.Exif()
     loaded.load(exif.tobytes())
     return loaded
