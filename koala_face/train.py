@@ -44,8 +44,6 @@ NETWORKS = (
     *("koala_face", "deep_koalarization"),
     *("dk_normalized", "dk_short_encoder", "dk_early_upsampling"),
 )
-# A try-out's settings; the portraits and the folders are its own too.
-QUICK = {"epochs": 10, "steps_per_epoch": 25, "batch_size": 2, "size": 128, "backbone": "facenet"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,29 +91,6 @@ class TrainConfig(Recipe):
         folders = 1 + len(self.extra_data)
         fits = len(self.shares) in (0, folders)
         self.expect("shares", fits, f"{folders} numbers, for --data and each of --extra-data")
-
-
-def quick_config(config: TrainConfig) -> TrainConfig:
-    """The config for a try-out of about two minutes on two CPU cores; it writes its portraits."""
-    from koala_face.photographs.sample_portraits import write_sample_portraits
-
-    config.check()
-    output = Path(config.output or "runs/quick")
-    portraits = str(output / "portraits")
-    write_sample_portraits(portraits)
-    places = {"output": str(output), "cache": str(output / "cache")}
-    return dataclasses.replace(config, data=portraits, validation=portraits, **places, **QUICK)
-
-
-def colorize_samples(config: TrainConfig) -> Path:
-    """Colour the two portraits with the model just trained; gray, coloured, true in a picture."""
-    from koala_face.colorizer.colorizer import Colorizer
-    from koala_face.figures.paper import draw_colorizations
-    from koala_face.photographs.sample_portraits import astronaut, grace_hopper
-
-    run, portraits = RunFolder(config.output), [astronaut(), grace_hopper()]
-    colored = Colorizer.load(run.model_file).colorize_many(portraits)
-    return draw_colorizations(portraits, colored, run.path / "quick.png")
 
 
 def check_inputs(config: TrainConfig) -> None:
@@ -257,14 +232,16 @@ def describe_model(config: TrainConfig, train: "Portraits") -> "ModelDescription
 
 
 def main(argv=None) -> int:
+    from koala_face.evaluation import try_out
+
     config = parse_config(TrainConfig, argv, "train")
     if config.quick:
-        config = quick_config(config)
+        config = try_out.quick_config(config)
     check_inputs(config)
     keep_freed_memory()
     train_and_evaluate(config)
     if config.quick:
-        log.info("Look at %s", colorize_samples(config))
+        log.info("Look at %s", try_out.colorize_samples(config))
     return 0
 
 

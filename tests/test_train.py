@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from koala_face import train
+from koala_face.evaluation.try_out import quick_config
 from koala_face.foundation.commands import as_command, parse_config
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.files import load_model
@@ -150,7 +151,7 @@ def test_what_stops_a_command_leaves_no_settings_behind(portrait_folder, tmp_pat
 
 
 def test_quick_needs_no_data_and_no_download(tmp_path):
-    config = train.quick_config(parse("--quick", "--output", str(tmp_path)))
+    config = quick_config(parse("--quick", "--output", str(tmp_path)))
     train.check_inputs(config)
     assert config.backbone == "facenet"
     assert dataclasses.replace(config, output=None) != parse("--quick")
