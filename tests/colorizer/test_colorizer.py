@@ -8,11 +8,14 @@ from skimage.color import rgb2lab
 from support.constant_model import NONE, constant_model, describe, save_constant_model
 
 from koala_face.colorizer.colorizer import BATCH_SIZE, Colorizer
+from koala_face.colorizer.files import colorize_files
 from koala_face.colorizer.full_size import gray_version
+from koala_face.colorizer.jobs import Job
 from koala_face.colorizer.pictures import opaque_pixels, photograph_of
 from koala_face.model_files import shipped
 from koala_face.model_files.shipped import ColorizerError, shipped_model
 from koala_face.models import build_colorizer
+from koala_face.photographs.decoding import PhotographError
 
 SIZE, INPUT_SIZE = 32, 24
 
@@ -131,6 +134,50 @@ def test_arrays_and_pillow_images_of_every_kind(colorizer, astronaut):
     assert set(np.unique(opaque_pixels(photograph_of(black_and_white)))) == {0, 255}
     white = colorizer(np.dstack([gray, np.zeros_like(gray)]))
     assert white.min() >= 254, "what is transparent lies over white"
+
+
+def test_a_path_is_read_upright_as_the_command_reads_it(colorizer, tmp_path, astronaut):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side: the viewer turns it to the right
+    Image.fromarray(astronaut[:30, :40, 1]).save(tmp_path / "a.png", exif=exif)
+    upright = colorizer(np.rot90(astronaut[:30, :40, 1], -1))
+    for given in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.open(tmp_path / "a.png")):
+        np.testing.assert_array_equal(colorizer(given), upright)
+    with pytest.raises(PhotographError, match=r"gone.png: does not exist"):
+        colorizer(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_save_writes_the_commands_file(colorizer, tmp_path, astronaut, side_by_side):
+    """16 bits, alpha, EXIF, resolution: the same bytes, out of a file or a Pillow image."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Camera", 3
+    options = {"exif": exif, "dpi": (240, 120)}
+    Image.fromarray(np.dstack([astronaut, astronaut[..., 0]])[:30, :40]).save(
+        tmp_path / "clear.png", **options
+    )
+    Image.fromarray(astronaut[:30, :40]).save(tmp_path / "large.jpg", **options)
+    Image.fromarray(astronaut[:30, :40, 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    for name, form in (("clear.png", "png"), ("large.jpg", "jpeg"), ("deep.png", "png")):
+        source, target = tmp_path / name, tmp_path / "out" / name
+        job = Job(source, target, form)
+        (outcome,) = colorize_files([job], colorizer, quality=90, side_by_side=side_by_side)
+        assert outcome.error is None
+        with Image.open(source) as image:
+            for given in (source, image) if name == "clear.png" else (source,):
+                saved = tmp_path / f"saved-{name}"
+                notes = colorizer.save(given, saved, quality=90, side_by_side=side_by_side)
+                assert saved.read_bytes() == target.read_bytes()
+                assert notes == outcome.notes
+    with Image.open(tmp_path / "saved-clear.png") as image:
+        assert image.getexif()[0x010F] == "Camera"
+
+
+def test_save_refuses_a_name_of_another_format(colorizer, tmp_path, astronaut):
+    for name, form in (("a.gif", None), ("a", None), ("a.png", "jpeg")):
+        with pytest.raises(PhotographError, match="a name that ends in"):
+            colorizer.save(astronaut, tmp_path / name, form)
+    colorizer.save(astronaut[:9, :9], tmp_path / "a.jpeg", "jpeg")
 
 
 @pytest.mark.parametrize(
