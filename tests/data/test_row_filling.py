@@ -240,6 +240,45 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(name):
     assert "Name another place" in done.stdout
 
 
+COMPLETE = """
+import os, sys
+from koala_face.data.row_file import RowKind
+from koala_face.data.row_filling import fill_rows, hash_photographs
+from koala_face.photographs.reading import read_rgb
+if os.getuid() == 0:
+    os.setuid(65534)
+kind = RowKind("means", (3,), "float32", {"statistic": "mean"})
+photographs = hash_photographs(sys.argv[2])
+rows, photographs = fill_rows(sys.argv[1], kind, photographs, read_rgb, None, 2)
+print(*rows.read(rows.find(photographs.keys)).astype(int).flatten(), *photographs.unreadable)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of POSIX")
+def test_a_complete_read_only_cache_works(folder, filler):
+    """Neither a lock nor a right to write, with a photograph that cannot be read among them too."""
+    (folder / "cut.png").write_bytes((folder / "a.png").read_bytes()[:40])
+    filler.fill(folder)
+    place = Path(tempfile.mkdtemp())
+    try:
+        shutil.copytree(folder, place / "photographs")
+        (place / "cache").mkdir()
+        shutil.copy(filler.path, place / "cache")
+        (place / "cache" / "means.h5").chmod(0o444)
+        (place / "cache").chmod(0o555)
+        place.chmod(0o755)
+        done = subprocess.run(
+            [sys.executable, "-c", COMPLETE, place / "cache" / "means.h5", place / "photographs"],
+            capture_output=True,
+            text=True,
+        )
+        assert sorted(path.name for path in (place / "cache").iterdir()) == ["means.h5"]
+    finally:
+        (place / "cache").chmod(0o755)
+        shutil.rmtree(place)
+    assert done.stdout.split() == [*"10 11 12 20 21 22 30 31 32".split(), "cut.png"], done.stderr
+
+
 FULL_DISK = """
 import resource, sys
 from koala_face.data.row_file import RowFileError, RowKind
