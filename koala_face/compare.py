@@ -19,20 +19,6 @@ from koala_face.training.run_folder import RunFolder
 
 log = logging.getLogger("koala_face.compare")
 
-# Flags that go to `koala_face.train` as they are; without them its own defaults hold.
-TRAINING_FLAGS = (
-    "size",
-    "epochs",
-    "steps_per_epoch",
-    "batch_size",
-    "learning_rate",
-    "schedule",
-    "flip",
-    "seed",
-    "weights",
-    "device",
-)
-
 # Names become files and table cells.
 NAME = re.compile(r"[\w .+-]+")
 # Rows of the tables and columns of portraits.csv that are no model's, by letters and digits alone.
@@ -68,6 +54,14 @@ class CompareConfig:
     device: str | None = setting(None, "for training")
 
 
+# Flags that go to `koala_face.train` as they are; without them its own defaults hold.
+TRAINING_FLAGS = tuple(
+    field.name
+    for field in dataclasses.fields(CompareConfig)
+    if field.default is None and field.name != "runs"
+)
+
+
 def find_usable(config: CompareConfig) -> tuple[list[str], dict[str, str]]:
     """The descriptors whose weights are here, and the reason for each that is left out.
 
@@ -93,7 +87,7 @@ def find_models(config: CompareConfig, usable: list[str]) -> dict[str, Path]:
             nothing to compare.
     """
     models = {name: run_folder(config, name).model_file for name in usable}
-    taken = {_letters(name) for name in config.backbones}
+    taken = {*RESERVED, *map(_letters, config.backbones)}
     for given in config.model:
         name, separator, file = given.partition("=")
         if not (NAME.fullmatch(name) and _letters(name) and separator and file):
@@ -101,15 +95,10 @@ def find_models(config: CompareConfig, usable: list[str]) -> dict[str, Path]:
                 "Expected --model NAME=FILE, the name of letters, digits, spaces and . + - _. "
                 f"Received: --model {given}."
             )
-        if _letters(name) in RESERVED:
-            raise CompareError(
-                f"Expected a name of its own for {file}. Received: {name!r}, which is a row or "
-                f"column of the report itself. Try --model my-{name}={file}."
-            )
         if _letters(name) in taken:
             raise CompareError(
-                f"Expected each name once. Received: {name!r} twice, or as a descriptor's and a "
-                "model's; case and signs do not count."
+                f"Expected a name of its own for {file}. Received: {name!r}, which, but for case "
+                "and signs, is another model's, or a row or column of the report itself."
             )
         if not Path(file).is_file():
             raise CompareError(f"Expected a model file for {name}. Received: {file}.")
@@ -125,30 +114,6 @@ def find_models(config: CompareConfig, usable: list[str]) -> dict[str, Path]:
 
 def _letters(name: str) -> str:
     return re.sub(r"[\W_]", "", name).casefold()
-
-
-def check_given_models(config: CompareConfig, models: dict[str, Path], usable: list[str]) -> None:
-    """Refuse what could not be measured, before hours of training.
-
-    Raises:
-        KoalaFaceError: names the size, or the file of `--model` and what it lacks.
-    """
-    import h5py
-
-    from koala_face.model_files.files import read_description
-    from koala_face.models import check_size
-
-    check_size(config.measure_size)
-    for name in sorted(models.keys() - set(usable)):
-        # Not loaded yet: a network would take the card's memory from the trainings.
-        try:
-            with h5py.File(models[name]) as file:
-                description = read_description(file)
-            locate_weights(find_backbone(description.backbone, description.layer), config.weights)
-        except (KoalaFaceError, OSError) as error:
-            raise CompareError(
-                f"--model {name}={models[name]} cannot be compared. {error}"
-            ) from error
 
 
 def run_folder(config: CompareConfig, name: str) -> RunFolder:
@@ -171,13 +136,11 @@ def is_finished(folder: RunFolder, asked: dict) -> bool:
     Raises:
         CompareError: if the finished run was made with other settings than this comparison's.
     """
-    if not (folder.settings_file.exists() and folder.model_file.exists()):
-        return False
     try:
         before = json.loads(folder.settings_file.read_text(encoding="utf-8"))["settings"]
-        if len(folder.history()) < before["epochs"]:
+        if len(folder.history()) < before["epochs"] or not folder.model_file.exists():
             return False
-    except (ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError):
         return False
     # A setting that a run of an earlier version does not know was then as is its default now.
     defaults, expected = run_settings(TrainConfig()), run_settings(TrainConfig(**asked))
@@ -247,11 +210,12 @@ def compare(config: CompareConfig) -> dict:
     for name in usable:
         is_finished(run_folder(config, name), training_settings(config, name))
     folder = report.make_folder(config.output)
-    check_given_models(config, models, usable)
-    for name in usable:
-        train(config, name)
     from koala_face.evaluation import comparison_report
 
+    given = {name: file for name, file in models.items() if name not in usable}
+    comparison_report.check_models(given, config.measure_size, config.weights)
+    for name in usable:
+        train(config, name)
     trials = comparison_report.load_trials(
         models, config.validation, config.measure_size, config.cache, config.weights
     )

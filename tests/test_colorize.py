@@ -320,7 +320,7 @@ print("tensorflow" in sys.modules)
     asked = {
         "gone.jpg": "1",
         "a.png --model gone.h5": "ColorizerError Expected a model file. Received: gone.h5, which",
-        "a.png --model no.h5": "ColorizerError Expected a model file. Received: no.h5, which is",
+        "a.png --model no.h5": "ColorizerError Expected a whole HDF5 file. Received: no.h5",
         "a.png --model fc6.h5 --weights w.h5": "MissingWeightsError",
         "a.png -o a.png/out": "PhotographError Expected a folder that can be written",
         "a.png -o b.png --format jpeg": "PhotographError Expected a name that ends in .jpg",
@@ -372,3 +372,13 @@ def test_fifty_megapixels_in_two_gibibytes(folder, astronaut, deep):
     assert status == 0
     assert read_photograph(f"out/{name}").pixels.shape == (7072, 7072, 3)
     assert kibibytes < 2 * 2**20, f"{kibibytes / 2**20:.2f} GiB"
+
+
+def test_a_narrow_range_is_said_and_can_be_left_alone(folder, model, astronaut, caplog):
+    saved(folder / "in/faded.png", np.round(90 + 0.3 * astronaut[:40, :60, 0]).astype(np.uint8))
+    caplog.set_level("INFO", "koala_face")
+    assert main(["in", "-o", "out", "--model", model]) == 0
+    assert "faded.png: its range is narrow; the network saw it stretched" in caplog.text
+    caplog.clear()
+    assert main(["in", "-o", "other", "--model", model, "--no-stretch"]) == 0
+    assert "narrow" not in caplog.text

@@ -160,16 +160,27 @@ def test_a_failed_training_says_how_to_go_on(argv, monkeypatch):
         (["--backbones", "none", "--measure-size", "100"], "multiple of 8"),
         (["--backbones", "none", "--resamples", "0"], "--resamples"),
         *(
-            (["--backbones", "none", "--model", f"{name}=m.h5"], "report itself")
+            (["--backbones", "none", "--model", f"{name}=m.h5"], "name of its own")
             for name in ("gray", "Gray", "constant", "block_mean", "block mean", "model", "true")
         ),
-        (["--backbones", "vgg19,none", "--model", "VGG19=m.h5"], "each name once"),
-        (["--backbones", "inception_resnet_v2,none", "--model", "Inception-ResNet-v2=m"], "once"),
+        (["--backbones", "vgg19,none", "--model", "VGG19=m.h5"], "name of its own"),
+        (
+            ["--backbones", "inception_resnet_v2,none", "--model", "Inception-ResNet-v2=m"],
+            "of its own",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_training(argv, trainings, flags, message):
     with pytest.raises(KoalaFaceError, match=message):
         compare.main(argv + flags)
+    assert trainings == []
+
+
+def test_names_that_differ_in_case_alone_are_one_file_on_some_machines(argv, trainings, tmp_path):
+    mine = save_untrained(tmp_path / "mine.h5")
+    flags = ["--backbones", "none", "--model", f"mine={mine},Mine={mine}"]
+    with pytest.raises(KoalaFaceError, match="'Mine', which"):
+        compare.main([*argv, *flags])
     assert trainings == []
 
 

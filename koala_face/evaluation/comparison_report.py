@@ -4,10 +4,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
 import numpy as np
 import tensorflow as tf
 
-from koala_face.backbones import find_backbone
+from koala_face.backbones import find_backbone, locate_weights
 from koala_face.data.portraits import Portraits, load_portraits
 from koala_face.evaluation import baselines, scoring, tables
 from koala_face.evaluation.bootstrap import RESAMPLES, Estimate, difference
@@ -21,8 +22,9 @@ from koala_face.evaluation.report_parts import (
 )
 from koala_face.figures import paper
 from koala_face.figures.report import Part, code, code_block, figure, plain
+from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import short_name
-from koala_face.model_files.files import ModelDescription, load_model
+from koala_face.model_files.files import ModelDescription, load_model, read_description
 from koala_face.models import check_size
 
 SEED = 0  # of the bootstrap
@@ -46,6 +48,26 @@ class Trial(NamedTuple):
     portraits: Portraits
 
 
+def check_models(
+    models: dict[str, Path], size: int, weights: str | os.PathLike | None = None
+) -> None:
+    """Refuse what could not be measured, before others are trained for hours.
+
+    Raises:
+        SizeError: for a size that is no multiple of 8.
+        EvaluationError: for a file that is no model, or whose descriptor has no weights here.
+    """
+    check_size(size)
+    for name, path in models.items():
+        # Not loaded yet: a network would take the card's memory from the trainings.
+        try:
+            with h5py.File(path) as file:
+                description = read_description(file)
+            locate_weights(find_backbone(description.backbone, description.layer), weights)
+        except (KoalaFaceError, OSError) as error:
+            raise scoring.EvaluationError(f"{name}={path} cannot be compared. {error}") from error
+
+
 def load_trials(
     models: dict[str, Path],
     data: str | os.PathLike,
@@ -61,11 +83,9 @@ def load_trials(
         size: height and width at which is measured.
 
     Raises:
-        SizeError: for a size that is no multiple of 8.
         EvaluationError: if one descriptor could read other photographs than the rest.
         KoalaFaceError: from the parts; names file or descriptor.
     """
-    check_size(size)
     trials = {}
     for name, file in models.items():
         model, description = load_model(file)

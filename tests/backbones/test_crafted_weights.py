@@ -1,7 +1,6 @@
 """Weights files made to do harm, and mutated ones: a WeightsError, never a traceback, no hang."""
 
 import os
-import time
 
 import h5py
 import numpy as np
@@ -14,8 +13,8 @@ from koala_face.backbones import frozen_graph, saved_layers, weight_files
 from koala_face.backbones.weight_files import VGGFACE_WEIGHTS, WeightsError
 
 SHAPES = {"fc": [(100, 1000), (1000,)]}
-# Seconds for the mutations; more shows more.
-BOUND = float(os.environ.get("KOALA_FACE_FUZZ_SECONDS", "3"))
+# Mutations tried; more shows more.
+COUNT = int(os.environ.get("KOALA_FACE_FUZZ", "100"))
 
 
 @pytest.fixture
@@ -127,16 +126,14 @@ def test_a_graph_that_says_more_than_it_holds_is_refused(tmp_path, shape):
 
 
 def test_mutated_weights_end_in_named_errors_only(saved, model):
-    content, end, errors, sound = saved.read_bytes(), time.monotonic() + BOUND, 0, 0
+    content, errors, sound = saved.read_bytes(), 0, 0
     path = saved.with_name("mutated-made.h5")
-    for mutated in crafted_hdf5.mutations(content, 1_000_000, seed=0):
+    for mutated in crafted_hdf5.mutations(content, COUNT, seed=0):
         path.write_bytes(mutated)
         try:
             use(path, model)
             sound += 1
         except WeightsError:
             errors += 1
-        if time.monotonic() > end:
-            break
     assert errors > 0
     assert sound > 0
