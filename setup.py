@@ -67,9 +67,9 @@ setup(
     long_description=describe(),
     long_description_content_type="text/markdown",
     author="The koala_face developers",
-    license="MIT",
+    license_expression="MIT",
     license_files=["LICENSE"],
-    project_urls={"Deep Koalarization, the design": "https://arxiv.org/abs/1712.03400"},
+    project_urls={"Deep Koalarization": "https://arxiv.org/abs/1712.03400"},
     keywords=["colorization", "portraits", "grayscale", "faces", "Keras", "TensorFlow", "CIELAB"],
     classifiers=[
         "Development Status :: 4 - Beta",

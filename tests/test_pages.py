@@ -75,6 +75,13 @@ def test_the_modules_of_the_readme_exist_and_none_is_missing():
     assert listed <= here
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_source_files_that_a_page_names_exist(page):
+    for code in CODE.findall(read(page)):
+        for name in re.findall(r"[\w./]+/\w+\.py\b|(?<=pytest )tests/[\w/]+", code):
+            assert (ROOT / name).exists() or (ROOT / "koala_face" / name).exists(), name
+
+
 def calls(page):
     """The lines of a page's code, joined where a command goes on in the next."""
     for code in CODE.findall(read(page)):
