@@ -59,7 +59,7 @@ def public_functions():
                     yield f"{name}.{part}", method
 
 
-@pytest.mark.parametrize(("name", "function"), public_functions(), ids=lambda x: str(x)[:40])
+@pytest.mark.parametrize(("name", "function"), list(public_functions()), ids=lambda x: str(x)[:40])
 def test_every_parameter_and_result_is_typed(name, function):
     hints = function.__annotations__
     parameters = [x for x in inspect.signature(function).parameters if x not in ("self", "cls")]
