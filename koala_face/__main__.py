@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from koala_face.foundation.commands import run
+from koala_face.foundation.commands import launcher, run
 
 # In the order in which people need them.
 COMMANDS = {
@@ -17,22 +17,35 @@ COMMANDS = {
     "publish": "make a model file that ships, with its scores in it",
     "benchmark": "time this package beside the ancestors' way",
 }
+# What most people come for.
+FIRST = {
+    "colorize photo.jpg": "writes photo-colored.jpg beside it",
+    "colorize photos/ -o colored/": "a whole folder, its tree kept",
+    "train --quick": "a small model in about two minutes, without any download",
+}
 
 
 def main() -> None:
-    """Run the command that the first argument names; without one, list them all."""
+    """Run the command that the first argument names; without one, tell what there is."""
+    run(_choose)
+
+
+def _choose() -> int | None:
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in COMMANDS:
         where = f"koala_face.{name}" + (".__main__" if name == "benchmark" else "")
-        command = importlib.import_module(where)
-        run(lambda: command.main(sys.argv[2:]))
-    print("usage: koala-face COMMAND ...\n")
+        return importlib.import_module(where).main(sys.argv[2:])
+    print(f"usage: {launcher()} COMMAND ...\n\nMost people need these:")
+    for words, line in FIRST.items():
+        print(f"  {launcher()} {words:<28}  {line}")
+    print("\nAll commands:")
     for command, line in COMMANDS.items():
         print(f"  {command:<10} {line}")
-    print("\nkoala-face COMMAND --help tells a command's flags.")
-    if name not in ("--help", "-h"):
-        print(f"\nerror: Expected one of these commands. Received: {name}.", file=sys.stderr)
-        sys.exit(2)
+    print(f"\n{launcher()} COMMAND --help tells a command's flags.")
+    if name in ("--help", "-h"):
+        return 0
+    print(f"\nerror: Expected one of these commands. Received: {name}.", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -2,13 +2,23 @@
 
 import dataclasses
 import logging
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
-from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
-
-from koala_face.colorizer.jobs import Job, check_writable, plan_jobs
+from koala_face.colorizer.jobs import (
+    MARK,
+    Job,
+    check_writable,
+    name_variant,
+    names_a_file,
+    plan_jobs,
+    why_impossible,
+)
+from koala_face.colorizer.standard_streams import STREAM, through_files
 from koala_face.colorizer.upsampling import EDGE_AWARE, UPSAMPLINGS
 from koala_face.foundation.commands import parse_config, run, setting
 from koala_face.model_files.shipped import VARIANTS, ColorizerError, shipped_model
@@ -17,23 +27,33 @@ from koala_face.photographs.encoding import OUTPUT_FORMATS
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
 log = logging.getLogger("koala_face.colorize")
 
+# Seconds in which a desktop's opener has handed the file on, or said that it cannot.
+PATIENCE = 5
+
 
 @dataclasses.dataclass(frozen=True)
 class ColorizeConfig:
     """Colour photographs with a trained model, at their own size and depth.
 
-    Finished photographs are skipped when the command is given again. The exit status is 1
-    if any photograph failed; the others are done.
+    photo.jpg becomes photo-colored.jpg beside it, or goes where -o says. Finished photographs
+    are skipped when the command is given again. The exit status is 1 if any photograph failed;
+    the others are done.
     """
 
     input: tuple[str, ...] = setting(
-        dataclasses.MISSING, "photographs, folders, or patterns in quotes", positional=True
+        dataclasses.MISSING,
+        "photographs, folders, or patterns in quotes; - is standard input",
+        positional=True,
     )
-    output: str = setting(
-        dataclasses.MISSING, "folder for the results, or a file for one photograph", short="-o"
+    output: str | None = setting(
+        None,
+        "folder for the results, or a file for one photograph; - is standard output "
+        "(default: beside each photograph, as NAME-colored)",
+        short="-o",
     )
     model: str | None = setting(None, "model file (default: the one that ships)")
     variant: str = setting(VARIANTS[0], "which of the models that ship", choices=VARIANTS)
+    variants: bool = setting(False, f"colour with each of them: {', '.join(VARIANTS)}")
     weights: str | None = setting(None, "weights file of the model's descriptor")
     overwrite: bool = setting(False, "colour again what is already there")
     side_by_side: bool = setting(False, "write the gray photograph beside the coloured one")
@@ -45,39 +65,148 @@ class ColorizeConfig:
     upsampling: str = setting(
         EDGE_AWARE, "how colours reach the photograph's own size", choices=UPSAMPLINGS
     )
+    open: bool = setting(False, "show the result, or the folder of several")
+
+
+class Work(NamedTuple):
+    """What is to be done: photographs by model; `finished` counts those that are there already.
+
+    targets: of all photographs, finished ones as well.
+    failures: a line for each photograph or folder that cannot be read, as is known beforehand.
+    """
+
+    batches: list[tuple[Path, list[Job]]]
+    targets: list[Path]
+    finished: int
+    passed_over: int
+    failures: list[str]
 
 
 def colorize(config: ColorizeConfig) -> list[str]:
-    """Colour what `config` names; gives one line for each photograph that failed."""
+    """Colour what `config` names; gives one line for each photograph that failed.
+
+    Raises:
+        KoalaFaceError: for what no photograph can be coloured with, such as a missing model.
+    """
+    check_settings(config)
+    if STREAM not in (*config.input, config.output):
+        return colorize_files_of(config)
+    with through_files(config.input, config.output) as (source, target):
+        return colorize_files_of(dataclasses.replace(config, input=(source,), output=target))
+
+
+def check_settings(config: ColorizeConfig) -> None:
+    """Refuse values out of range, and flags that exclude each other.
+
+    Raises:
+        ColorizerError: names what was expected.
+    """
     if not 1 <= config.quality <= 100:
         raise ColorizerError(f"Expected a quality of 1 to 100. Received: {config.quality}.")
     if not 0 <= config.saturation < float("inf"):
         raise ColorizerError(f"Expected a saturation of 0 or more. Received: {config.saturation}.")
-    # All of it before TensorFlow loads: what is wrong shows at once.
-    jobs = plan_jobs(config.input, config.output, config.format)
-    model = config.model or shipped_model(config.variant)
-    waiting = [job for job in jobs if config.overwrite or not job.target.exists()]
+    if config.variants and config.model:
+        raise ColorizerError(
+            f"Expected --variants, for the models that ship, or --model {config.model}, not both."
+        )
+    to_stream = config.output == STREAM or (config.output is None and STREAM in config.input)
+    if to_stream and (config.variants or config.open):
+        raise ColorizerError(
+            "Expected one result for standard output. --variants makes several, and --open has no "
+            "file to show: give a folder with -o."
+        )
+
+
+def colorize_files_of(config: ColorizeConfig) -> list[str]:
+    """Colour and report; `config` names files and folders alone."""
     start = time.perf_counter()
-    failures = colorize_jobs(waiting, model, config) if waiting else []
+    # What is wrong shows at once, before TensorFlow loads.
+    work = plan_work(config)
+    failed = [line for model, jobs in work.batches for line in colorize_jobs(jobs, model, config)]
+    colored = sum(len(jobs) for _, jobs in work.batches) - len(failed)
+    failures = [*work.failures, *failed]
     log.info(
-        "%d coloured, %d already there, %d failed, in %.1f s",
-        *(len(waiting) - len(failures), len(jobs) - len(waiting), len(failures)),
+        "%d coloured, %d already there, %d failed, %d passed over, in %.1f s",
+        *(colored, work.finished, len(failures), work.passed_over),
         time.perf_counter() - start,
     )
     for line in failures:
-        log.error("failed: %s", line)
+        log.error("failed: %s", on_one_line(line))
+    if config.open:
+        show_results(work.targets)
     return failures
 
 
-def colorize_jobs(jobs: list[Job], model: str | Path, config: ColorizeConfig) -> list[str]:
+def plan_work(config: ColorizeConfig) -> Work:
+    """Find what shall be coloured, and check all that can be checked without TensorFlow.
+
+    Raises:
+        KoalaFaceError: for nothing to colour, a model, its weights or a folder for the results.
+    """
+    plan = plan_jobs(config.input, config.output, config.format)
+    if plan.results and not plan.jobs:
+        log.info("What is named NAME%s is taken for a result: name it with -o to colour it.", MARK)
+    batches, targets, finished, failures = [], [], 0, plan.unreadable
+    for model, jobs in choose_models(config, plan.jobs):
+        targets += [job.target for job in jobs]
+        waiting = [job for job in jobs if config.overwrite or not os.path.isfile(job.target)]
+        finished += len(jobs) - len(waiting)
+        reasons = {job: reason for job in waiting if (reason := why_impossible(job))}
+        failures += [reason for reason in reasons.values() if reason not in failures]
+        possible = [job for job in waiting if job not in reasons]
+        if possible:
+            check_model(model, config.weights)
+            batches.append((model, possible))
+    if batches and config.output is not None:
+        output = Path(config.output)
+        check_writable(output.parent if names_a_file(output) else output)
+    others = plan.passed_over + len(plan.results - set(targets))
+    return Work(batches, targets, finished, others, failures)
+
+
+def choose_models(config: ColorizeConfig, jobs: list[Job]) -> list[tuple[Path, list[Job]]]:
+    """The model files, each with what it shall colour."""
+    if config.variants:
+        return [(shipped_model(v), [name_variant(job, v) for job in jobs]) for v in VARIANTS]
+    return [(Path(config.model or shipped_model(config.variant)), jobs)]
+
+
+def check_model(model: Path, weights: str | None) -> None:
+    """Refuse a model that is no HDF5 file, or whose descriptor lacks its weights.
+
+    What else may be wrong with a model, `Colorizer.load` says.
+
+    Raises:
+        ColorizerError, BackboneError, WeightsError: say what is missing and how to get it.
+    """
+    import h5py
+
+    from koala_face.backbones import find_backbone, locate_weights
+
+    reason = None if model.is_file() else "which is no file"
+    try:
+        if reason is None:
+            with h5py.File(model, "r") as file:
+                named = [file.attrs.get(f"koala_face_{part}") for part in ("backbone", "layer")]
+    except OSError as error:
+        reason = f"which is no whole HDF5 file ({error})"
+    if reason is not None:
+        raise ColorizerError(f"Expected a model file. Received: {model}, {reason}.")
+    if None not in named:
+        locate_weights(find_backbone(*map(str, named)), weights)
+
+
+def colorize_jobs(jobs: list[Job], model: Path, config: ColorizeConfig) -> list[str]:
     """Load the model and colour; progress goes to the terminal."""
-    check_writable(jobs[0].target.parent)
+    from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
     from koala_face.colorizer.colorizer import Colorizer
     from koala_face.colorizer.files import colorize_files
 
     colorizer = Colorizer.load(
         model,
-        weights=config.weights,
+        config.weights,
         upsampling=config.upsampling,
         saturation=config.saturation,
     )
@@ -88,8 +217,32 @@ def colorize_jobs(jobs: list[Job], model: str | Path, config: ColorizeConfig) ->
             for note in outcome.notes:
                 log.info("%s", on_one_line(f"{outcome.job.source}: {note}"))
             if outcome.error is not None:
-                failures.append(on_one_line(outcome.error))
+                failures.append(outcome.error)
     return failures
+
+
+def show_results(targets: list[Path]) -> None:
+    """Open the result, or the folder of several, by the desktop's own program.
+
+    A line says if that cannot be.
+    """
+    results = [target for target in targets if os.path.isfile(target)]
+    if not results:
+        return
+    path = results[0] if len(results) == 1 else results[0].parent
+    opener = "open" if sys.platform == "darwin" else "xdg-open"
+    try:
+        if os.name == "nt":
+            os.startfile(path)
+            return
+        nowhere = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        process = subprocess.Popen([opener, os.path.abspath(path)], **nowhere)
+        if process.wait(PATIENCE):
+            raise OSError(f"{opener} ended with status {process.returncode}")
+    except subprocess.TimeoutExpired:
+        pass  # it is the viewer itself, and open
+    except OSError as error:
+        log.warning("%s", on_one_line(f"{path} cannot be shown: {error}."))
 
 
 def on_one_line(text: str) -> str:

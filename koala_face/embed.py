@@ -35,7 +35,7 @@ def embed(config: EmbedConfig) -> Path | None:
     # Both before TensorFlow loads: what is missing shows at once.
     find_photographs(config.data)
     locate_weights(backbone, config.weights)
-    if backbone.weights is None:
+    if backbone.weights_file is None:
         log.info("The descriptor none gives zeros: nothing to compute, no file to write.")
         return None
     from koala_face.data.embeddings import embed_folder

@@ -7,10 +7,18 @@ One input, `gray`: (B, size, size, 1) float32 in 0-1, the neutral sRGB gray; one
 import dataclasses
 import importlib
 import logging
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from koala_face.foundation.commands import parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.model_files.shipped import VARIANTS, shipped_model
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from koala_face.model_files.description import ModelDescription
 
 FORMATS = ("h5", "savedmodel", "tflite", "onnx")
 ENDINGS = {"h5": ".h5", "savedmodel": "_savedmodel", "tflite": ".tflite", "onnx": ".onnx"}
@@ -28,13 +36,20 @@ class ExportError(KoalaFaceError):
 class ExportConfig:
     """Write a model with its descriptor inside: gray in, ab out, standard layers only."""
 
-    model: tuple[str, ...] = setting(dataclasses.MISSING, "model file (.h5)", positional=True)
+    model: tuple[str, ...] = setting(
+        dataclasses.MISSING, f"model file (.h5), or {' or '.join(VARIANTS)}", positional=True
+    )
     output: str = setting("exported", "folder for the files", short="-o")
     formats: tuple[str, ...] = setting(FORMATS[:3], f"out of {', '.join(FORMATS)}")
     weights: str | None = setting(None, "weights file of the model's descriptor")
 
 
-def export(model_path, output, formats=FORMATS[:3], weights=None) -> list[Path]:
+def export(
+    model_path: str | os.PathLike,
+    output: str | os.PathLike,
+    formats: tuple[str, ...] = FORMATS[:3],
+    weights: str | os.PathLike | None = None,
+) -> list[Path]:
     """Write one file, or folder, per format.
 
     Args:
@@ -68,7 +83,7 @@ def export(model_path, output, formats=FORMATS[:3], weights=None) -> list[Path]:
         if name == "h5":
             from koala_face.model_files.files import save_model
 
-            save_model(network, path, description)
+            save_model(network, path, describe_gray_network(description))
         else:
             _convert(name, network, path)
         log.info("wrote %s", path)
@@ -76,8 +91,10 @@ def export(model_path, output, formats=FORMATS[:3], weights=None) -> list[Path]:
     return written
 
 
-def load_gray_network(model_path, weights=None):
-    """A model file and its descriptor as one network; and the model's description."""
+def load_gray_network(
+    model_path: str | os.PathLike, weights: str | os.PathLike | None = None
+) -> "tuple[tf.keras.Model, ModelDescription]":
+    """A model file and its descriptor as one network; and the model's own description."""
     from koala_face.backbones import build_descriptor, find_backbone, locate_weights
     from koala_face.colorizer.gray_network import build_gray_network
     from koala_face.model_files.files import load_model
@@ -87,6 +104,19 @@ def load_gray_network(model_path, weights=None):
     descriptor = build_descriptor(backbone, locate_weights(backbone, weights))
     network = build_gray_network(colorizer, descriptor, description.size, backbone.input_size)
     return network, description
+
+
+def describe_gray_network(description: "ModelDescription") -> "ModelDescription":
+    """What the joined network does: one prediction, with none of the scores of a mean."""
+    from koala_face.model_files.description import ONCE
+
+    kept = {key: value for key, value in description.training.items() if "scores" not in key}
+    if (description.mirrored, tuple(description.scales)) == (False, ONCE):
+        kept = description.training
+    size = description.size
+    does = f"gray in 0-1, ({size}, {size}, 1), to one prediction of ab / {description.ab_scale:g}"
+    training = {**kept, "exported": does}
+    return dataclasses.replace(description, mirrored=False, scales=ONCE, training=training)
 
 
 def _convert(name: str, network, path: Path) -> None:
@@ -108,7 +138,7 @@ def _convert(name: str, network, path: Path) -> None:
         ) from error
 
 
-def save_savedmodel(network, path: Path) -> None:
+def save_savedmodel(network: "tf.keras.Model", path: Path) -> None:
     """A SavedModel with the signature `serving_default`."""
     import tensorflow as tf
 
@@ -119,7 +149,7 @@ def save_savedmodel(network, path: Path) -> None:
         tf.saved_model.save(network, str(path))
 
 
-def save_tflite(network, path: Path) -> None:
+def save_tflite(network: "tf.keras.Model", path: Path) -> None:
     """A LiteRT (TensorFlow Lite) file, float32, for one image at a time."""
     import tensorflow as tf
 
@@ -129,7 +159,7 @@ def save_tflite(network, path: Path) -> None:
     path.write_bytes(converter.convert())
 
 
-def save_onnx(network, path: Path) -> None:
+def save_onnx(network: "tf.keras.Model", path: Path) -> None:
     """An ONNX file, float32."""
     tf2onnx = _import("tf2onnx")
     predict = _predict_function(network, None)
@@ -170,7 +200,9 @@ def main(argv=None) -> int:
     config = parse_config(ExportConfig, argv, "export")
     if len(config.model) != 1:
         raise ExportError(f"Expected one model file. Received: {', '.join(config.model)}.")
-    export(config.model[0], config.output, config.formats, config.weights)
+    name = config.model[0]
+    model_path = shipped_model(name) if name in VARIANTS else name
+    export(model_path, config.output, config.formats, config.weights)
     return 0
 
 

@@ -1,17 +1,24 @@
 """`python -m koala_face.publish`: make a model file that ships, with its scores in it.
 
-The models in `koala_face/model_files/pretrained` were written by this command, out of training
-runs.
+The models in `koala_face/model_files/pretrained` were written by this command, the one out of
+a training run, the other out of the first. They are one network, whose weights ship once.
 """
 
 import dataclasses
 import logging
+import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from koala_face.foundation.commands import parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.photographs.reading import find_photographs
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from koala_face.model_files.description import ModelDescription
 
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
 log = logging.getLogger("koala_face.publish")
@@ -22,13 +29,20 @@ SCORES = ("mse", "mae", "colorfulness", "colorfulness_difference")
 
 
 class PublishError(KoalaFaceError):
-    """A setting that makes no model."""
+    """A setting, or a place, that makes no model."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PublishConfig:
     """Score a trained model on a folder and on the two sample portraits, and write it again
-    with the scores, beside gray's, in its attributes."""
+    with the scores, beside gray's, in its attributes.
+
+    The models that ship, with P for koala_face/model_files/pretrained:
+      python -m koala_face.publish --model RUN/model.h5 --mirrored --scales 0.75,1,1.25 \\
+          -o P/faithful.h5
+      python -m koala_face.publish --model P/faithful.h5 --mirrored --saturation 1.3 --borrow \\
+          -o P/vivid.h5
+    """
 
     model: str = setting(dataclasses.MISSING, "model file of a training run")
     output: str = setting(dataclasses.MISSING, "the model file to write", short="-o")
@@ -38,6 +52,9 @@ class PublishConfig:
     scales: tuple[float, ...] = setting(
         (1.0,), "factors on the model's size at which it is asked, for the mean of the answers"
     )
+    borrow: bool = setting(
+        False, "write no weights: the file takes those of --model, which lies beside it"
+    )
     cache: str = setting("data/cache", "folder of decoded portraits and embeddings")
     weights: str | None = setting(None, "weights file of the descriptor")
 
@@ -46,16 +63,15 @@ def publish(config: PublishConfig) -> dict:
     """Write `config.output`; gives the file's training attributes, its scores among them.
 
     Raises:
-        PublishError: for a saturation that is not above 0.
+        PublishError: from `check_inputs`.
         PredictionError: for scales out of range.
         KoalaFaceError: from the parts: no portraits, no such model, no weights.
     """
-    if not 0 < config.saturation < float("inf"):
-        raise PublishError(f"Expected a saturation above 0. Received: {config.saturation}.")
-    find_photographs(config.data)
+    check_inputs(config)
     from koala_face.colorizer.prediction import check_scales
     from koala_face.foundation.files import short_name
-    from koala_face.model_files.files import load_model, save_model
+    from koala_face.model_files.files import load_model, save_model, save_variant
+    from koala_face.model_files.weights import strengthen
     from koala_face.photographs.sample_portraits import write_sample_portraits
 
     check_scales(config.scales)
@@ -73,22 +89,40 @@ def publish(config: PublishConfig) -> dict:
         write_sample_portraits(folder)
         own_cache = dataclasses.replace(config, cache=str(Path(folder) / ".cache"))
         training["sample_scores"] = score(own_cache, folder, model, description)
-    save_model(model, config.output, dataclasses.replace(description, training=training))
+    description = dataclasses.replace(description, training=training)
+    if config.borrow:
+        save_variant(config.output, description, Path(config.model).name, config.saturation)
+    else:
+        save_model(model, config.output, description)
     log.info("%s: %s", config.output, training["validation_scores"])
     return training
 
 
-def strengthen(model, factor: float) -> None:
-    """Multiply the network's ab by a factor, within its weights.
+def check_inputs(config: PublishConfig) -> None:
+    """Refuse what would fail after all scoring, before TensorFlow is loaded.
 
-    The factor goes into the last convolution, before the tanh: exact for weak colours, less
-    for strong ones, and never beyond the range of a* and b*.
+    Raises:
+        PublishError: for a saturation that is not above 0, or an output that cannot stand there.
+        PhotographError: for a folder without portraits.
     """
-    last = model.get_layer("decoder_conv5")
-    last.set_weights([factor * weight for weight in last.get_weights()])
+    if not 0 < config.saturation < float("inf"):
+        raise PublishError(f"Expected a saturation above 0. Received: {config.saturation}.")
+    model, output = Path(config.model).resolve(), Path(config.output).resolve()
+    if not output.parent.is_dir():
+        raise PublishError(f"Expected a folder for the output. Received: {config.output}.")
+    if config.borrow and (model.parent != output.parent or model == output):
+        raise PublishError(
+            f"Expected --borrow with an output beside {config.model}. Received: {config.output}."
+        )
+    find_photographs(config.data)
 
 
-def score(config: PublishConfig, folder, model, description) -> dict:
+def score(
+    config: PublishConfig,
+    folder: str | os.PathLike,
+    model: "tf.keras.Model",
+    description: "ModelDescription",
+) -> dict:
     """The mean MSE, MAE, M and ΔM of a model on a folder at 256x256, and its shares of gray's."""
     from koala_face.backbones import find_backbone
     from koala_face.data.portraits import load_portraits

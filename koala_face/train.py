@@ -2,18 +2,27 @@
 
 import dataclasses
 import logging
-import shlex
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from koala_face.backbones import find_backbone, locate_weights
-from koala_face.foundation.commands import flag_name, parse_config, run, setting
+from koala_face.foundation.commands import as_command, parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import short_name
 from koala_face.photographs.reading import find_photographs
 from koala_face.training.allocator import keep_freed_memory
+from koala_face.training.portrait_list import check_list, list_portraits, write_list
 from koala_face.training.recipe import Recipe
 from koala_face.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from tensorflow import keras
+
+    from koala_face.data.portraits import Portraits
+    from koala_face.model_files.files import ModelDescription
+    from koala_face.training.loop import Training
 
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
 log = logging.getLogger("koala_face.train")
@@ -23,7 +32,14 @@ HELP = (
     "`python -m koala_face.train --quick` needs neither."
 )
 # Settings that decide nothing about the trained weights, so a resumed run may change them.
-INCIDENTAL = ("output", "cache", "resume", "quick", "device", "tensorboard", "save_seconds")
+INCIDENTAL = (
+    *("output", "cache", "resume", "changed_portraits", "quick"),
+    *("device", "tensorboard", "save_seconds"),
+)
+# Settings that are paths of the user's machine: a model file gives their last two names.
+PATHS = ("data", "extra_data", "validation", "weights", "start_from")
+# A try-out's settings; the portraits and the folders are its own too.
+QUICK = {"epochs": 10, "steps_per_epoch": 25, "batch_size": 2, "size": 128, "backbone": "facenet"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +66,9 @@ class TrainConfig(Recipe):
     )
     output: str | None = setting(None, "folder of the run (default: runs/BACKBONE)")
     resume: bool = setting(False, "go on with the run in the output folder, if there is one")
+    changed_portraits: bool = setting(
+        False, "with --resume: go on though portraits were added, removed or changed"
+    )
     quick: bool = setting(False, "a small try-out on two portraits that installed packages carry")
     strict: bool = setting(False, "stop at unreadable photographs instead of leaving them out")
     cache: str = setting("data/cache", "folder of decoded portraits and embeddings")
@@ -57,46 +76,37 @@ class TrainConfig(Recipe):
     device: str | None = setting(None, "TensorFlow device, such as cpu or gpu:1 (default: best)")
     tensorboard: bool = setting(False, "write a TensorBoard log into the run folder")
 
+    def check(self) -> None:
+        super().check()
+        self.expect("holdout", 0 <= self.holdout < 1, "0 or more, below 1")
 
-def quick_config(config):
-    """The train command's config for a try-out of about two minutes on two CPU cores.
 
-    Args:
-        config: a `TrainConfig`; what is not named here stays as it is.
-    """
+def quick_config(config: TrainConfig) -> TrainConfig:
+    """The config for a try-out of about two minutes on two CPU cores; it writes its portraits."""
     from koala_face.photographs.sample_portraits import write_sample_portraits
 
+    config.check()
     output = Path(config.output or "runs/quick")
-    portraits = output / "portraits"
+    portraits = str(output / "portraits")
     write_sample_portraits(portraits)
-    return dataclasses.replace(
-        config,
-        data=str(portraits),
-        validation=str(portraits),
-        backbone="facenet",
-        size=128,
-        batch_size=2,
-        steps_per_epoch=25,
-        epochs=10,
-        output=str(output),
-        cache=str(output / "cache"),
-    )
+    places = {"output": str(output), "cache": str(output / "cache")}
+    return dataclasses.replace(config, data=portraits, validation=portraits, **places, **QUICK)
 
 
-def colorize_samples(config) -> Path:
+def colorize_samples(config: TrainConfig) -> Path:
     """Colour the two portraits with the model just trained; gray, coloured, true in a picture."""
     from koala_face.colorizer.colorizer import Colorizer
     from koala_face.figures.paper import draw_colorizations
     from koala_face.photographs.sample_portraits import astronaut, grace_hopper
 
-    run = RunFolder(config.output)
-    colorizer = Colorizer.load(run.model_file)
-    portraits = [astronaut(), grace_hopper()]
-    return draw_colorizations(portraits, colorizer.colorize_many(portraits), run.path / "quick.png")
+    run, portraits = RunFolder(config.output), [astronaut(), grace_hopper()]
+    colored = Colorizer.load(run.model_file).colorize_many(portraits)
+    return draw_colorizations(portraits, colored, run.path / "quick.png")
 
 
 def check_inputs(config: TrainConfig) -> None:
-    """Refuse missing photographs, weights or models at once, before TensorFlow is even loaded.
+    """Refuse settings out of range, and missing photographs, weights or models, at once, before
+    TensorFlow is even loaded.
 
     Raises:
         KoalaFaceError: says how to get what is missing.
@@ -118,28 +128,12 @@ def check_inputs(config: TrainConfig) -> None:
 
 def run_settings(config: TrainConfig) -> dict:
     """The settings that decide a run's result, as they stand in settings.json."""
-    settings = dataclasses.asdict(config)
-    return {key: value for key, value in settings.items() if key not in INCIDENTAL}
+    return {k: v for k, v in dataclasses.asdict(config).items() if k not in INCIDENTAL}
 
 
-def as_command(config: TrainConfig) -> str:
-    """The command line that gives this config; folders by their last two names only."""
-    words = ["python -m koala_face.train"]
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if value == field.default or field.name in INCIDENTAL:
-            continue
-        if field.name in ("data", "extra_data", "validation", "weights", "start_from"):
-            value = short_name(value)
-        name = flag_name(field.name)
-        if isinstance(value, bool):
-            words.append(name if value else name.replace("--", "--no-"))
-        else:
-            words.append(f"{name} {shlex.quote(str(value))}")
-    return " ".join(words)
-
-
-def train_and_evaluate(config: TrainConfig, after_epoch=None) -> list[dict]:
+def train_and_evaluate(
+    config: TrainConfig, after_epoch: Callable[[list[dict], "keras.Model"], None] | None = None
+) -> list[dict]:
     """Embed what is not embedded yet, train, and leave a run folder.
 
     Args:
@@ -151,49 +145,68 @@ def train_and_evaluate(config: TrainConfig, after_epoch=None) -> list[dict]:
     Raises:
         KoalaFaceError: whatever the user can mend; finished work is kept.
     """
+    config.check()
     folder = RunFolder(config.output or f"runs/{config.backbone}")
-    folder.start(run_settings(config), config.resume, may_differ=INCIDENTAL)
     import tensorflow as tf
 
-    from koala_face.training import loop
+    from koala_face.models import check_size
+    from koala_face.training.device import find_device
 
-    backbone = find_backbone(config.backbone, config.layer)
-    with tf.device(config.device):
-        train, validation = load_both(config, backbone)
-        tf.keras.utils.set_random_seed(config.seed)
-        session = loop.Training(
-            train,
-            validation,
-            folder,
-            recipe(config),
-            describe_model(config, backbone, train),
-            precision="mixed_bfloat16" if has_bfloat16(config) else "float32",
-            tensorboard=config.tensorboard,
+    check_size(config.size)
+    device = find_device(config.device)
+    with folder.held(), tf.device(config.device):
+        folder.check(run_settings(config), config.resume, may_differ=INCIDENTAL)
+        train, validation = load_both(config)
+        portraits = list_portraits(train, validation)
+        if config.resume and not config.changed_portraits:
+            check_list(folder.portraits_file, portraits)
+        session = make_session(config, folder, train, validation)
+        # From here on there is a run: what refuses a command stands above.
+        write_list(folder.portraits_file, portraits)
+        folder.write_settings(run_settings(config))
+        log.info(
+            "Training on %s: %d portraits, %d for validation, %s, %d x %d, %d epochs x %d steps "
+            "of %d%s. Results: %s",
+            *(device, len(train), len(validation), config.backbone, config.size, config.size),
+            *(config.epochs, config.steps_per_epoch, config.batch_size),
+            f", resumed after step {session.step}" if session.step else "",
+            folder.path,
         )
-        step = session.restore()
-        if config.start_from and not step:
-            session.start_from(config.start_from)
-        announce(config, train, validation, folder, step)
         return session.fit(after_epoch)
 
 
-def load_both(config: TrainConfig, backbone):
+def make_session(
+    config: TrainConfig, folder: RunFolder, train: "Portraits", validation: "Portraits"
+) -> "Training":
+    """The training of the run in `folder`, at its last saved step or at the start."""
+    import tensorflow as tf
+
+    from koala_face.training.device import find_precision
+    from koala_face.training.loop import Training
+
+    tf.keras.utils.set_random_seed(config.seed)
+    description, precision = describe_model(config, train), find_precision(config.mixed_precision)
+    options = (recipe(config), description, precision, config.tensorboard)
+    session = Training(train, validation, folder, *options)
+    if not session.restore() and config.start_from:
+        session.start_from(config.start_from)
+    return session
+
+
+def load_both(config: TrainConfig) -> tuple["Portraits", "Portraits"]:
     """The training and the validation portraits, decoded and embedded."""
     from koala_face.data import selection
     from koala_face.data.portraits import load_portraits
 
-    def load(folder):
-        return load_portraits(
-            folder, config.size, backbone, config.cache, config.weights, config.strict
-        )
-
-    train = load(config.data)
+    backbone = find_backbone(config.backbone, config.layer)
+    options = (config.size, backbone, config.cache, config.weights, config.strict)
+    train = load_portraits(config.data, *options)
     if config.holdout:
         train, validation = selection.hold_out(train, config.holdout)
     else:
-        validation = load(config.validation)
+        validation = load_portraits(config.validation, *options)
     if config.extra_data:
-        train = selection.join(train, load(config.extra_data))
+        train = selection.join(train, load_portraits(config.extra_data, *options))
     return selection.without_gray(train) if config.color_only else train, validation
 
 
@@ -202,29 +215,12 @@ def recipe(config: TrainConfig) -> Recipe:
     return Recipe(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Recipe)})
 
 
-def has_bfloat16(config: TrainConfig) -> bool:
-    """Whether mixed precision is asked for and the card has it: NVIDIA's since Ampere do."""
-    import tensorflow as tf
-
-    if not config.mixed_precision:
-        return False
-    cards = tf.config.list_physical_devices("GPU")
-    details = [tf.config.experimental.get_device_details(card) for card in cards]
-    if details and all(card.get("compute_capability", (0, 0)) >= (8, 0) for card in details):
-        return True
-    log.warning(
-        "--mixed-precision needs a card of compute capability 8.0 or higher. Found: %s. "
-        "Training in float32.",
-        [card.get("device_name", "unknown card") for card in details] or "no card",
-    )
-    return False
-
-
-def describe_model(config: TrainConfig, backbone, train):
+def describe_model(config: TrainConfig, train: "Portraits") -> "ModelDescription":
     """What the model file says of itself."""
     from koala_face.data.color_statistics import mean_ab
     from koala_face.model_files.files import ModelDescription
 
+    backbone = find_backbone(config.backbone, config.layer)
     return ModelDescription(
         backbone=backbone.name,
         layer=backbone.layer,
@@ -232,29 +228,13 @@ def describe_model(config: TrainConfig, backbone, train):
         embedding_dim=backbone.embedding_dim,
         size=config.size,
         training={
-            "command": as_command(config),
+            "command": as_command("train", config, left_out=INCIDENTAL, paths=PATHS),
             "data": short_name(config.data),
             "portraits": len(train),
             "mean_ab": mean_ab(train),
             "seed": config.seed,
             "date": date.today().isoformat(),
         },
-    )
-
-
-def announce(config: TrainConfig, train, validation, folder: RunFolder, step: int) -> None:
-    """One line that says what is about to happen, and where."""
-    import tensorflow as tf
-
-    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
-    log.info(
-        "Training on %s: %d portraits, %d for validation, %s, %d x %d, %d epochs x %d steps of %d"
-        "%s. Results: %s",
-        config.device or (gpus[0] if gpus else "cpu"),
-        *(len(train), len(validation), config.backbone, config.size, config.size),
-        *(config.epochs, config.steps_per_epoch, config.batch_size),
-        f", resumed after step {step}" if step else "",
-        folder.path,
     )
 
 

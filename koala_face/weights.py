@@ -1,9 +1,16 @@
-"""`python -m koala_face.weights`: list, fetch and verify the descriptors' weights."""
+"""`python -m koala_face.weights`: list, fetch and verify weights, and prove the networks."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
-from koala_face.backbones import BACKBONE_NAMES, BackboneError, find_backbone
+from koala_face.backbones import (
+    BACKBONE_NAMES,
+    BACKBONES,
+    Backbone,
+    BackboneError,
+    find_backbone,
+)
 from koala_face.backbones.downloads import download, verify
 from koala_face.backbones.weight_files import (
     WEIGHTS_FILES,
@@ -18,7 +25,7 @@ from koala_face.foundation.commands import parse_config, run, setting
 
 @dataclasses.dataclass(frozen=True)
 class WeightsConfig:
-    """List the weights of the descriptors, and fetch or verify them.
+    """List the weights of the descriptors, fetch or verify them, or prove the networks.
 
     Nothing else in koala_face ever downloads.
     """
@@ -27,14 +34,21 @@ class WeightsConfig:
         (), "fetch the weights of these descriptors into Keras's cache, `all` for all"
     )
     verify: bool = setting(False, "read every file there is and compare its hash and its layers")
+    prove: bool = setting(
+        False,
+        "build each network by the package that published it and by us, on the same weights, "
+        "and show the largest difference; takes some minutes",
+    )
     address: str | None = setting(
         None, "fetch from here instead of the published address; for one descriptor"
     )
 
 
 def main(argv=None) -> int:
-    """Do what the flags say; 1 if a file is broken."""
+    """Do what the flags say; 1 if a file is broken or a network differs."""
     config = parse_config(WeightsConfig, argv, "weights")
+    if config.prove:
+        return print_proofs(BACKBONES)
     files = choose_files(config.download, config.address)
     for file in files:
         print(f"{file.backbone}: {fetch_file(file, config.address)}")
@@ -44,6 +58,23 @@ def main(argv=None) -> int:
     for file, (state, text) in zip(WEIGHTS_FILES, states, strict=True):
         print(f"{file.backbone:<20} {state:<9} {text}")
     return int(any(state == "broken" for state, _ in states))
+
+
+def print_proofs(backbones: Sequence[Backbone]) -> int:
+    """A line for each descriptor's layer as it comes; 1 if one differs from its authority."""
+    from koala_face.backbones.proof import LARGEST_DIFFERENCE, prove
+    from koala_face.photographs.sample_portraits import astronaut
+
+    row = "{:<20} {:<12} {:<44} {:<21} {:>12} {:>11}"
+    print(row.format("descriptor", "layer", "authority", "weights", "parameters", "difference"))
+    failures = 0
+    for proof in prove(backbones, astronaut()):
+        name, layer = proof.backbone.name, proof.backbone.layer
+        numbers = f"{proof.parameters:,}", f"{proof.difference:.1e}"
+        print(row.format(name, layer, proof.authority, proof.weights, *numbers), flush=True)
+        failures += not proof.holds
+    print(f"{failures} of them differ by more than {LARGEST_DIFFERENCE:g}")
+    return int(failures > 0)
 
 
 def choose_files(names: tuple[str, ...], address: str | None) -> list[WeightsFile]:
@@ -59,7 +90,7 @@ def choose_files(names: tuple[str, ...], address: str | None) -> list[WeightsFil
             raise BackboneError(
                 f"Expected descriptors out of {', '.join(BACKBONE_NAMES)}, all. Received: {name!r}."
             )
-        file = find_backbone(name).weights
+        file = find_backbone(name).weights_file
         if file is not None and file not in files:
             files.append(file)
     if address and len(files) != 1:

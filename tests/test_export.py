@@ -15,7 +15,8 @@ from support.sample_models import fill, predict
 
 from koala_face import export
 from koala_face.backbones import build_descriptor, find_backbone, locate_weights
-from koala_face.colorizer.gray_network import luminance_knots, resize_matrix
+from koala_face.colorizer.gray_network import luminance_knots
+from koala_face.colorizer.upsampling import resampling_weights
 from koala_face.model_files.files import ModelDescription, load_model, save_model
 from koala_face.models import build_colorizer
 
@@ -64,7 +65,7 @@ def test_the_resize_is_that_of_pillow(size, new_size):
     """Pillow's own kernel, in its float mode, which neither rounds nor clips."""
     pixels = np.random.default_rng(1).random((size, size), dtype="float32")
     expected = Image.fromarray(pixels).resize((new_size, new_size), Image.Resampling.BICUBIC)
-    matrix = resize_matrix(size, new_size)
+    matrix = resampling_weights(size, new_size, 0, new_size)
     np.testing.assert_allclose(matrix @ pixels @ matrix.T, np.array(expected), atol=1e-5)
 
 

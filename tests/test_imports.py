@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "metrics": set(),
     "photographs": {"foundation", "color"},
     "backbones": {"foundation"},
-    "model_files": {"foundation", "color"},
+    "model_files": {"foundation", "color", "models"},
     "figures": {"foundation", "photographs", *PAPER},
     "data": {"foundation", "backbones", "photographs", "color"},
     "training": {"foundation", "data", "model_files", "figures", "color", "models"},

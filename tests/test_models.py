@@ -1,5 +1,7 @@
 """The network against numbers transcribed again from Tables I-III."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -160,3 +162,95 @@ def test_weights_do_not_depend_on_the_size():
     small, large = models.build_colorizer(8, size=16), models.build_colorizer(8, size=64)
     large.set_weights(small.get_weights())
     assert large.count_params() == small.count_params()
+
+
+# Deep Koalarization, Table 1 and Section 3.3, transcribed again: layer -> side of a 256x256
+# portrait's map, channels, parameters.
+ANCESTOR = {
+    "encoder_conv1": (128, 64, 640),
+    "encoder_conv2": (128, 128, 73_856),
+    "encoder_conv3": (64, 128, 147_584),
+    "encoder_conv4": (64, 256, 295_168),
+    "encoder_conv5": (32, 256, 590_080),
+    "encoder_conv6": (32, 512, 1_180_160),
+    "encoder_conv7": (32, 512, 2_359_808),
+    "encoder_conv8": (32, 256, 1_179_904),
+    "fusion_conv1": (32, 256, 321_792),
+    "decoder_conv1": (32, 128, 295_040),
+    "decoder_conv2": (64, 64, 73_792),
+    "decoder_conv3": (64, 64, 36_928),
+    "decoder_conv4": (128, 32, 18_464),
+    "decoder_conv5": (128, 2, 578),
+}
+
+
+def convolutions_of(model):
+    return [layer for layer in model.layers if isinstance(layer, tf.keras.layers.Conv2D)]
+
+
+def test_the_ancestors_convolutions_have_its_tables_shapes_and_parameters():
+    model = models.build_colorizer(1000, network="deep_koalarization")
+    found = {
+        layer.name: (*layer.output.shape[2:], layer.count_params())
+        for layer in convolutions_of(model)
+    }
+    assert found == ANCESTOR
+    assert all(
+        layer.kernel_size == ((1, 1) if layer.name == "fusion_conv1" else (3, 3))
+        for layer in convolutions_of(model)
+    )
+    assert tuple(model.get_layer("ab").output.shape[1:]) == (256, 256, 2)
+
+
+@pytest.mark.parametrize(("embedding_dim", "parameters"), [(1000, 6_573_794), (1001, 6_574_050)])
+def test_the_whole_ancestor_has_the_expected_parameters(embedding_dim, parameters):
+    model = models.build_colorizer(embedding_dim, 32, network="deep_koalarization")
+    assert model.count_params() == parameters
+    assert not any(isinstance(x, tf.keras.layers.BatchNormalization) for x in model.layers)
+
+
+def test_the_ancestors_convolutions_end_in_relu_and_the_last_in_tanh():
+    model = models.build_colorizer(4, 16, network="deep_koalarization")
+    names = [layer.activation.__name__ for layer in convolutions_of(model)]
+    assert names == ["relu"] * 13 + ["tanh"]
+
+
+def test_the_ancestor_sees_luminance_from_minus_one_to_one():
+    model = models.build_colorizer(4, 16, network="deep_koalarization")
+    kernel = np.zeros((3, 3, 1, 64), "float32")
+    kernel[1, 1] = 1.0
+    first = model.get_layer("encoder_conv1")
+    first.set_weights([kernel, np.zeros(64)])
+    part = tf.keras.Model(model.inputs, first.output)
+    for luminance, seen in ((0.0, 0.0), (0.5, 0.0), (0.75, 0.5), (1.0, 1.0)):  # after ReLU
+        inputs = [np.full((1, 16, 16, 1), luminance, "float32"), np.zeros((1, 4), "float32")]
+        assert part(inputs).numpy()[0, 3, 3, 0] == pytest.approx(seen)
+
+
+def test_each_network_on_the_way_differs_from_the_one_before_in_what_it_says():
+    """From the ancestor to the paper: batch norm, encoder, decoder, and at last all of it."""
+    names = list(models.NETWORKS)
+    assert names[:2] == ["koala_face", "deep_koalarization"]
+    way = [models.NETWORKS[name]._replace(name="") for name in names[1:]]
+    changed = [
+        [field for field in one._fields if getattr(one, field) != getattr(next_, field)]
+        for one, next_ in itertools.pairwise(way)
+    ]
+    assert changed == [["batch_norm"], ["encoder"], ["decoder"]]
+    last, paper = way[-1], models.PAPER
+    assert (last.encoder, last.fusion, last.batch_norm) == (
+        paper.encoder,
+        paper.fusion,
+        paper.batch_norm,
+    )
+    assert models.build_colorizer(1000, 16, network="dk_early_upsampling").count_params() == (
+        models.build_colorizer(1000, 16).count_params()
+        # Table III's 32 -> 16 of 3x3 with its norm and 16 -> 2 of 2x2 against 32 -> 2 of 3x3.
+        - (4_624 + 64 + 130)
+        + 578
+    )
+
+
+def test_an_unknown_network_is_refused_by_the_names_there_are():
+    with pytest.raises(ValueError, match="koala_face, deep_koalarization.*Received: 'vgg'"):
+        models.build_colorizer(network="vgg")

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 
 from koala_face import train
-from koala_face.foundation.commands import parse_config
+from koala_face.foundation.commands import as_command, parse_config
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.training.run_folder import RunFolder
 
 
 def parse(*argv):
@@ -31,9 +33,8 @@ def test_the_recipes_defaults_are_the_commands():
 
 
 def test_the_command_in_a_model_file_repeats_the_run_without_naming_folders():
-    command = train.as_command(
-        parse("--data", "/home/me/helen/train", "--epochs", "2", "--flip", "--no-xla")
-    )
+    config = parse("--data", "/home/me/helen/train", "--epochs", "2", "--flip", "--no-xla")
+    command = as_command("train", config, left_out=train.INCIDENTAL, paths=train.PATHS)
     assert command == "python -m koala_face.train --epochs 2 --flip --no-xla --data helen/train"
 
 
@@ -80,12 +81,71 @@ def test_a_small_run_from_folder_to_model(portrait_folder, tmp_path):
         train.main([str(word) for word in argv])
 
 
+def test_a_run_goes_on_with_its_own_portraits_only(portrait_folder, tmp_path):
+    folder = shutil.copytree(portrait_folder, tmp_path / "portraits")
+    argv = ["--data", folder, "--validation", portrait_folder, "--backbone", "none", "--size", 16]
+    argv += ["--epochs", 1, "--steps-per-epoch", 1, "--batch-size", 2, "--no-xla", "--resume"]
+    argv += ["--output", tmp_path / "run", "--cache", tmp_path / "cache"]
+    argv = [str(word) for word in argv]
+    assert train.main(argv) == 0
+    shutil.copy(folder / "grace_hopper.jpg", folder / "new.jpg")
+    before = (tmp_path / "run" / "portraits.csv").read_bytes()
+    with pytest.raises(KoalaFaceError, match=r"Added: new\.jpg \(train\)"):
+        train.main(argv)
+    assert (tmp_path / "run" / "portraits.csv").read_bytes() == before
+    assert train.main([*argv, "--changed-portraits"]) == 0
+    assert train.main(argv) == 0
+    # Runs of before have no list; and a file of theirs that is not written any more.
+    (tmp_path / "run" / "portraits.csv").unlink()
+    (tmp_path / "run" / "moving_averages.h5").replace(tmp_path / "run" / "untreated.h5")
+    assert train.main(argv) == 0
+    assert (tmp_path / "run" / "portraits.csv").exists()
+
+
 def test_a_run_is_resumed_though_the_model_that_it_started_from_is_gone(portrait_folder):
     argv = ["--data", str(portrait_folder), "--validation", str(portrait_folder)]
     argv += ["--backbone", "none", "--start-from", "gone.h5"]
     train.check_inputs(parse(*argv, "--resume"))
     with pytest.raises(KoalaFaceError, match=r"gone\.h5"):
         train.check_inputs(parse(*argv))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--size", "100"),
+        ("--size", "0"),
+        ("--seed", "-1"),
+        ("--device", "nonsense"),
+        ("--device", "gpu:99"),
+        ("--embedding-noise", "inf"),
+        ("--holdout", "1"),
+        ("--holdout", "nan"),
+        ("--learning-rate", "0"),
+    ],
+    ids=" ".join,
+)
+def test_a_flag_is_refused_before_anything_is_written(flags, portrait_folder, tmp_path):
+    argv = ["--data", portrait_folder, "--validation", portrait_folder, "--backbone", "none"]
+    argv += ["--output", tmp_path / "run", "--cache", tmp_path / "cache", *flags]
+    with pytest.raises(KoalaFaceError, match=r"Expected .*Received"):
+        train.main([str(word) for word in argv])
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(KoalaFaceError, match=r"Expected .*Received"):
+        train.train_and_evaluate(parse(*map(str, argv)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_stops_a_command_leaves_no_settings_behind(portrait_folder, tmp_path):
+    """A model to start from that is none: the corrected command is not refused."""
+    (tmp_path / "no_model.h5").write_text("none")
+    argv = ["--data", portrait_folder, "--validation", portrait_folder, "--backbone", "none"]
+    argv += ["--size", 16, "--output", tmp_path / "run", "--cache", tmp_path / "cache"]
+    argv += ["--start-from", tmp_path / "no_model.h5"]
+    with pytest.raises(KoalaFaceError, match=r"no_model\.h5"):
+        train.main([str(word) for word in argv])
+    assert not (tmp_path / "run" / "settings.json").exists()
+    RunFolder(tmp_path / "run").check({}, resume=False)
 
 
 def test_quick_needs_no_data_and_no_download(tmp_path):
@@ -96,6 +156,7 @@ def test_quick_needs_no_data_and_no_download(tmp_path):
 
 
 def test_mixed_precision_without_such_a_card_trains_in_float32(caplog):
-    assert not train.has_bfloat16(parse())
-    assert not train.has_bfloat16(parse("--mixed-precision"))
+    from koala_face.training.device import find_precision
+
+    assert find_precision(mixed=False) == find_precision(mixed=True) == "float32"
     assert "compute capability 8.0" in caplog.text

@@ -67,7 +67,7 @@ def test_finding_never_downloads(file, server):
 def command(file, monkeypatch):
     """The command, with `file` in place of VGG-Face's and the other three missing."""
     monkeypatch.setattr(weights, "WEIGHTS_FILES", (file, *weight_files.WEIGHTS_FILES[1:]))
-    row = backbones.find_backbone("vggface")._replace(weights=file)
+    row = backbones.find_backbone("vggface")._replace(weights_file=file)
     found = backbones.find_backbone
     monkeypatch.setattr(weights, "find_backbone", lambda n: row if n == "vggface" else found(n))
     return weights.main

@@ -9,6 +9,7 @@ command that lacks weights says so at once.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -78,7 +79,7 @@ NO_PREPROCESSING = Preprocessing("none", RGB, 1.0, (0.0, 0.0, 0.0))
 class Backbone(NamedTuple):
     """One descriptor: a network, and the layer whose output is the vector.
 
-    `input_size` is the height and width in pixels; `weights` is None for the
+    `input_size` is the height and width in pixels; `weights_file` is None for the
     descriptor without a network.
     """
 
@@ -87,7 +88,7 @@ class Backbone(NamedTuple):
     input_size: int
     embedding_dim: int
     preprocess: Preprocessing
-    weights: WeightsFile | None
+    weights_file: WeightsFile | None
 
     @property
     def preprocessing(self) -> str:
@@ -96,15 +97,20 @@ class Backbone(NamedTuple):
 
 
 # The first row of a name is its default layer. Each layer is taken after its activation:
-# `fc6` is keras-vggface's `fc6/relu`, `fc8` its `fc8/softmax`.
+# `fc6` is keras-vggface's `fc6/relu`, `fc8` its `fc8/softmax`; `logits` is what the softmax of
+# the default layer is computed from. Deep Koalarization fused 1001 logits of TF-slim's
+# Inception-ResNet-v2, whose class 0 is "background"; Keras's has the 1000 others.
 BACKBONES = (
     Backbone("vggface", "fc8", 224, 2622, VGGFACE, VGGFACE_WEIGHTS),
     Backbone("vggface", "fc7", 224, 4096, VGGFACE, VGGFACE_WEIGHTS),
     Backbone("vggface", "fc6", 224, 4096, VGGFACE, VGGFACE_WEIGHTS),
+    Backbone("vggface", "logits", 224, 2622, VGGFACE, VGGFACE_WEIGHTS),
     Backbone(
         "inception_resnet_v2", "predictions", 299, 1000, TENSORFLOW, INCEPTION_RESNET_V2_WEIGHTS
     ),
+    Backbone("inception_resnet_v2", "logits", 299, 1000, TENSORFLOW, INCEPTION_RESNET_V2_WEIGHTS),
     Backbone("vgg19", "predictions", 224, 1000, CAFFE, VGG19_WEIGHTS),
+    Backbone("vgg19", "logits", 224, 1000, CAFFE, VGG19_WEIGHTS),
     Backbone("facenet", "embeddings", 160, 512, FIXED, FACENET_WEIGHTS),
     Backbone("facenet", "bottleneck", 160, 512, FIXED, FACENET_WEIGHTS),
     Backbone("facenet", "avgpool", 160, 1792, FIXED, FACENET_WEIGHTS),
@@ -134,12 +140,14 @@ def find_backbone(name: str, layer: str | None = None) -> Backbone:
     )
 
 
-def locate_weights(backbone: Backbone, weights: str | Path | None = None) -> Path | None:
+def locate_weights(
+    backbone: Backbone, weights_path: str | os.PathLike | None = None
+) -> Path | None:
     """Find a descriptor's weights on this machine; nothing is ever downloaded here.
 
     Args:
         backbone: a row of `BACKBONES`.
-        weights: the file, or a folder that holds it under its published name. None
+        weights_path: the file, or a folder that holds it under its published name. None
             looks in Keras's cache folder, then in the installed package that carries it.
 
     Returns:
@@ -149,12 +157,12 @@ def locate_weights(backbone: Backbone, weights: str | Path | None = None) -> Pat
         WeightsError: no such file, with its address, size, place and the command that
             fetches it; or a file that is cut off or of another kind.
     """
-    if backbone.weights is None:
+    if backbone.weights_file is None:
         return None
-    return locate_file(backbone.weights, weights)
+    return locate_file(backbone.weights_file, weights_path)
 
 
-def build_descriptor(backbone: Backbone, weights_path: str | Path | None) -> tf.keras.Model:
+def build_descriptor(backbone: Backbone, weights_path: str | os.PathLike | None) -> tf.keras.Model:
     """Build a descriptor with its weights, as one flat functional model of standard layers.
 
     Args:
@@ -168,16 +176,16 @@ def build_descriptor(backbone: Backbone, weights_path: str | Path | None) -> tf.
     Raises:
         WeightsError: for weights whose layers or shapes are not this network's.
     """
-    from koala_face.backbones import facenet, imagenet, vggface, zeros
+    from koala_face.backbones import facenet, imagenet, preprocessing, vggface
 
     builders = {
         "vggface": vggface.build_vggface,
         "inception_resnet_v2": imagenet.build_inception_resnet_v2,
         "vgg19": imagenet.build_vgg19,
         "facenet": facenet.build_facenet,
-        "none": zeros.build_zeros,
+        "none": preprocessing.build_zeros,
     }
-    if backbone.weights is not None and weights_path is None:
+    if backbone.weights_file is not None and weights_path is None:
         weights_path = locate_weights(backbone)
     model = builders[backbone.name](backbone, weights_path)
     model.trainable = False

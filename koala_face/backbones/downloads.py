@@ -2,13 +2,14 @@
 
 A file arrives under its name with ".part" added, is verified there, and only then
 takes its name: what bears the name is whole. A fetch that was interrupted goes on
-where it stopped, if the server still has the same file.
+where it stopped, if the server shows that it still has the same file.
 """
 
 import errno
 import http.client
 import logging
 import os
+import re
 import shutil
 import urllib.error
 import urllib.request
@@ -35,17 +36,20 @@ from koala_face.foundation.files import locked
 
 log = logging.getLogger(__name__)
 
+CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-\d+/(?P<total>\d+|\*)$")
 # Seconds of silence after which a server counts as gone.
 TIMEOUT = 60
 # Seconds to wait for another process that fetches the same file: a slow line's 580 MB.
 WAIT = 4 * 3600
+# Bytes; what is longer is none of these files, the longest of which has 580 MB.
+LARGEST = 1 << 30
 # What a disk says, not a server: full, read-only, somebody else's.
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def download(
     file: WeightsFile,
-    folder: str | Path | None = None,
+    folder: str | os.PathLike | None = None,
     address: str | None = None,
     progress: bool | None = None,
 ) -> Path:
@@ -129,8 +133,9 @@ def fetch(file: WeightsFile, address: str, part: Path, progress: bool | None) ->
     for _ in range(2):
         try:
             with open_from(address, part) as response:
-                receive(file, response, part, progress)
-                return
+                if response.status != http.HTTPStatus.PARTIAL_CONTENT or is_rest(response, part):
+                    return receive(file, response, part, progress)
+                discard(part)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -146,33 +151,47 @@ def fetch(file: WeightsFile, address: str, part: Path, progress: bool | None) ->
     raise unreachable(file, address, "no part of the file")
 
 
-def open_from(address: str, part: Path):
+def open_from(address: str, part: Path) -> http.client.HTTPResponse:
     """Ask for the rest of `part`, if the server knows the file it began as; else for all."""
     request = urllib.request.Request(address, headers={"User-Agent": "koala_face"})
-    tag = tag_path(part)
-    if part.is_file() and tag.is_file():
+    tag, _ = read_mark(part)
+    if part.is_file() and tag:
         request.add_header("Range", f"bytes={part.stat().st_size}-")
-        request.add_header("If-Range", tag.read_text(encoding="latin-1"))
+        request.add_header("If-Range", tag)
     return urllib.request.urlopen(request, timeout=TIMEOUT)
 
 
-def receive(file: WeightsFile, response, part: Path, progress: bool | None) -> None:
+def is_rest(response: http.client.HTTPResponse, part: Path) -> bool:
+    """Whether a partial answer shows that it is of the very file that `part` began as.
+
+    Some servers ignore If-Range: then the mark and the length tell.
+
+    Raises:
+        ConnectionError: for another part than the one asked for.
+    """
+    found = CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+    if not found or not part.is_file() or int(found["start"]) != part.stat().st_size:
+        discard(part)
+        raise ConnectionError("another part of the file than the one asked for")
+    tag, total = read_mark(part)
+    known = found["total"] != "*" and total in (None, found["total"])
+    return known and response.headers.get("ETag") == tag
+
+
+def receive(
+    file: WeightsFile, response: http.client.HTTPResponse, part: Path, progress: bool | None
+) -> None:
     """Write an answer's body to `part`; it must be as long as announced and as published."""
     goes_on = response.status == http.HTTPStatus.PARTIAL_CONTENT
     start = part.stat().st_size if goes_on else 0
-    if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-        discard(part)
-        raise ConnectionError("another part of the file than the one asked for")
-    length = response.headers.get("Content-Length")
-    total = start + int(length) if length else None
-    if None not in (total, file.size) and total != file.size:
-        discard(part)
-        raise broken(file, part, f"{file.size} bytes", f"{total} from {response.url}")
-    if total and shutil.disk_usage(part.parent).free < total - start:
-        raise OSError(errno.ENOSPC, f"{total - start} more bytes do not fit on the disk")
-    tag = response.headers.get("ETag")
-    if tag and not tag.startswith("W/"):
-        tag_path(part).write_text(tag, encoding="latin-1")
+    length = response.headers.get("Content-Length", "")
+    total = start + int(length) if length.isdecimal() else None
+    if total is not None:
+        check_length(file, response, part, total)
+        if shutil.disk_usage(part.parent).free < total - start:
+            raise OSError(errno.ENOSPC, f"{total - start} more bytes do not fit on the disk")
+    if not goes_on:
+        write_mark(part, response.headers.get("ETag"), total)
     bar = tqdm(
         total=total,
         initial=start,
@@ -182,9 +201,12 @@ def receive(file: WeightsFile, response, part: Path, progress: bool | None) -> N
         disable=None if progress is None else not progress,
     )
     with bar, part.open("ab" if goes_on else "wb") as stream:
-        while chunk := response.read(CHUNK):
+        # What has come is written at once: a reset loses nothing.
+        while chunk := response.read1(CHUNK):
             stream.write(chunk)
             bar.update(len(chunk))
+            if stream.tell() > (file.size or LARGEST):
+                check_length(file, response, part, stream.tell())
         stream.flush()
         os.fsync(stream.fileno())
     if total not in (None, part.stat().st_size):
@@ -192,18 +214,46 @@ def receive(file: WeightsFile, response, part: Path, progress: bool | None) -> N
         raise ConnectionError(f"an answer that ended {missing} bytes early")
 
 
-def tag_path(part: Path) -> Path:
-    """The server's mark of the very file that `part` began as (HTTP's ETag)."""
+def check_length(
+    file: WeightsFile, response: http.client.HTTPResponse, part: Path, length: int
+) -> None:
+    """Refuse a file of another length than the published one; what came of it goes."""
+    if length > LARGEST or file.size not in (None, length):
+        discard(part)
+        expected = f"{file.size} bytes" if file.size else file.about
+        raise broken(file, part, expected, f"{length} bytes from {response.url}")
+
+
+def mark_path(part: Path) -> Path:
+    """Beside `part`: the server's mark of the very file that it began as, and its length."""
     return part.with_name(part.name + ".etag")
+
+
+def read_mark(part: Path) -> tuple[str | None, str | None]:
+    """HTTP's ETag and the bytes of the whole file, None where unknown."""
+    try:
+        lines = mark_path(part).read_text(encoding="latin-1").splitlines()
+    except OSError:
+        lines = []
+    tag, total, *_ = [*lines, None, None]
+    return tag, total
+
+
+def write_mark(part: Path, tag: str | None, total: int | None) -> None:
+    """Note of what file the first byte is; a weak tag is none, as halves might not fit."""
+    mark_path(part).unlink(missing_ok=True)
+    if tag and not tag.startswith("W/"):
+        lines = [tag] if total is None else [tag, str(total)]
+        mark_path(part).write_text("\n".join(lines), encoding="latin-1")
 
 
 def discard(part: Path) -> None:
     """Forget a partial file."""
     part.unlink(missing_ok=True)
-    tag_path(part).unlink(missing_ok=True)
+    mark_path(part).unlink(missing_ok=True)
 
 
-def unreachable(file: WeightsFile, address: str, error) -> WeightsError:
+def unreachable(file: WeightsFile, address: str, error: Exception | str) -> WeightsError:
     """The error for a fetch that did not end; what came stays for the next one."""
     return WeightsError(
         f"Expected {file.name} ({file.about}) from {address}. Received: {error}. "

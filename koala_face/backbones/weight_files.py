@@ -8,7 +8,7 @@ import hashlib
 import importlib.util
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import h5py
 
@@ -18,6 +18,10 @@ from koala_face.foundation.errors import KoalaFaceError
 CHUNK = 1 << 20
 # Ends the name of a file while it is fetched.
 PART = ".part"
+
+
+# Layer name to the shapes of its weights.
+Shapes: TypeAlias = dict[str, list[tuple[int, ...]]]
 
 
 class WeightsError(KoalaFaceError):
@@ -32,8 +36,8 @@ class WeightsFile(NamedTuple):
     """A published file of weights.
 
     `size` is in bytes, None where only the order of magnitude `about` is known;
-    `md5` and `sha256` are None where nobody published them; `shapes`, layer name to
-    the shapes of its weights, then says what must be in the file. `folder` is below
+    `md5` and `sha256` are None where nobody published them; `shapes`
+    then says what must be in the file. `folder` is below
     Keras's cache folder. `package` carries the file under `module` once installed.
     """
 
@@ -45,7 +49,7 @@ class WeightsFile(NamedTuple):
     size: int | None = None
     md5: str | None = None
     sha256: str | None = None
-    shapes: dict[str, list[tuple[int, ...]]] | None = None
+    shapes: Shapes | None = None
     package: str | None = None
     module: str | None = None
 
@@ -103,17 +107,18 @@ FACENET_WEIGHTS = WeightsFile(
 WEIGHTS_FILES = (VGGFACE_WEIGHTS, INCEPTION_RESNET_V2_WEIGHTS, VGG19_WEIGHTS, FACENET_WEIGHTS)
 
 
-def locate_file(file: WeightsFile, weights: str | Path | None = None) -> Path:
-    """Find a published file: at `weights`, in Keras's cache, in the installed package.
+def locate_file(file: WeightsFile, weights_path: str | os.PathLike | None = None) -> Path:
+    """Find a published file: at `weights_path`, in Keras's cache, in the installed package.
 
     Raises:
         WeightsError: it is nowhere, or it is cut off or of another kind.
     """
-    if weights is not None:
-        path = Path(weights).expanduser()
+    if weights_path is not None:
+        path = Path(weights_path).expanduser()
         path = path / file.name if path.is_dir() else path
         if not path.is_file():
-            raise missing(file, f"{path}, which does not exist")
+            state = "is no file" if path.exists() else "does not exist"
+            raise missing(file, f"{path}, which {state}")
         check_whole(file, path)
         return path
     for path in (cache_path(file), installed_path(file)):
@@ -169,7 +174,7 @@ def check_whole(file: WeightsFile, path: Path, size: int | None = None) -> None:
         raise broken(file, path, expected, f"{found} bytes that h5py cannot read") from error
 
 
-def weights_sha256(path: str | Path) -> str:
+def weights_sha256(path: str | os.PathLike) -> str:
     """The SHA-256 of a file of weights, in hexadecimal; it names the file in caches.
 
     Raises:

@@ -70,7 +70,7 @@ def _weights(setup: Setup, backbone):
     except WeightsError:
         if backbone.name != "vggface":
             raise
-    path = setup.folder / backbone.weights.name
+    path = setup.folder / backbone.weights_file.name
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [name.encode() for name in layer_shapes()]
         for name, (kernel, bias) in layer_shapes().items():

@@ -41,7 +41,7 @@ def _measure(setup: Setup, colorizer: Colorizer, side: int, count: int, asked) -
     def colorize() -> None:
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir()
-        for outcome in colorize_files(plan_jobs([str(folder)], output), colorizer):
+        for outcome in colorize_files(plan_jobs([folder], output).jobs, colorizer):
             if outcome.error is not None:
                 raise RuntimeError(f"{outcome.job.source} was not coloured: {outcome.error}")
             for stage, spent in outcome.seconds.items():

@@ -15,8 +15,8 @@ from PIL import Image
 
 from koala_face import color
 from koala_face.benchmark.timing import Measurement, Setup, median_seconds
-from koala_face.colorizer.colorizer import Colorizer, small_luminance
-from koala_face.colorizer.full_size import color_pixels, gray_version, tiles
+from koala_face.colorizer.colorizer import Colorizer, block_mean
+from koala_face.colorizer.full_size import color_pixels, luminance_of, tiles
 from koala_face.colorizer.upsampling import EDGE_AWARE, PLAIN
 from koala_face.evaluation.baselines import OUTPUT_REDUCTION
 from koala_face.figures.paper import Picture, pictures_figure
@@ -70,7 +70,7 @@ def predict(true, size: int, colorizer: Colorizer) -> Iterator[Prediction]:
     seen = colorizer.prepare(true)
     ab = colorizer.predict([seen], colorizer.embed([seen]))[0]
     name = f"ab of the shipped model, {len(ab)}x{len(ab)}"
-    yield Prediction(name, small_luminance(seen.portrait, len(ab)), ab)
+    yield Prediction(name, block_mean(seen.luminance, len(ab)), ab)
 
 
 def true_prediction(true, size: int) -> Prediction:
@@ -78,9 +78,9 @@ def true_prediction(true, size: int) -> Prediction:
     side = size // OUTPUT_REDUCTION
     channels = np.moveaxis(true_ab(true), -1, 0)
     ab = [reduce(np.ascontiguousarray(channel), side) for channel in channels]
-    portrait = resize(gray_version(true), size, size)
+    luminance = luminance_of(resize(true, size, size))
     name = f"true ab, {side}x{side}"
-    return Prediction(name, small_luminance(portrait, side), np.stack(ab, axis=-1))
+    return Prediction(name, block_mean(luminance, side), np.stack(ab, axis=-1))
 
 
 def reduce(channel, side: int) -> np.ndarray:

@@ -1,27 +1,38 @@
 """Colour photographs of any size with a trained model: gray in, its own luminance kept.
 
 colorizer = Colorizer.load("run/model.h5")
-rgb = colorizer(Image.open("photo.jpg"))
+rgb = colorizer("photo.jpg")
+colorizer.save("photo.jpg", "photo-colored.jpg")
 """
 
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from koala_face import color
 from koala_face.backbones import find_backbone, locate_weights
-from koala_face.colorizer.full_size import color_pixels, gray_to_luminance, gray_version
-from koala_face.colorizer.prediction import ONCE, make_prediction
+from koala_face.colorizer.full_size import color_pixels, luminance_of
+from koala_face.colorizer.jobs import format_of_name
+from koala_face.colorizer.pictures import (
+    Picture,
+    beside_gray,
+    is_colored,
+    jpeg_of,
+    opaque_pixels,
+    photograph_of,
+)
+from koala_face.colorizer.prediction import ONCE, compile_prediction, make_prediction
 from koala_face.colorizer.upsampling import EDGE_AWARE, UPSAMPLINGS, Upsampler
-from koala_face.data.embeddings import compile_descriptor
-from koala_face.model_files.files import load_model
+from koala_face.data.embeddings import OVERSAMPLING, compile_descriptor, descriptor_input
+from koala_face.model_files.files import ModelDescription, load_model
 from koala_face.model_files.shipped import VARIANTS, ColorizerError, shipped_model
-from koala_face.photographs.profiles import convert_to_srgb
-from koala_face.photographs.reading import as_eight_bit, over_white, resize
-from koala_face.photographs.samples import samples_of_image, scale_to_sixteen_bit, split_alpha
+from koala_face.photographs.decoding import Photograph
+from koala_face.photographs.encoding import write_photograph
+from koala_face.photographs.reading import as_eight_bit, read_rgb, reduce, resize
 
 keras = tf.keras
 
@@ -30,9 +41,13 @@ BATCH_SIZE = 8
 
 
 class NetworkInput(NamedTuple):
-    """A photograph as the networks see it: two squares of uint8 gray, (size, size) and so on."""
+    """A photograph as the networks see it, in training too.
 
-    portrait: np.ndarray
+    luminance: (size, size) float32, L* in 0-100 of the photograph resized in its own channels.
+    descriptor: (descriptor_size, descriptor_size) uint8, its gray version resized.
+    """
+
+    luminance: np.ndarray
     descriptor: np.ndarray
 
 
@@ -45,19 +60,17 @@ class Colorizer:
         descriptor_size: of the descriptor, in pixels.
         upsampling: "edge-aware", or "plain" for bicubic interpolation of ab.
         saturation: factor on a* and b*; 0 gives the gray photograph back.
-        mirrored: colour each photograph mirrored as well and take the mean.
-        scales: factors on the network's size at which it is asked, for the mean of the answers.
+        description: says of which predictions the mean is taken; without it there is one.
     """
 
     def __init__(
         self,
         model: keras.Model,
-        embed,
+        embed: Callable[[np.ndarray], tf.Tensor] | None,
         descriptor_size: int,
         upsampling: str = EDGE_AWARE,
         saturation: float = 1.0,
-        mirrored: bool = False,
-        scales=ONCE,
+        description: ModelDescription | None = None,
     ):
         if upsampling not in UPSAMPLINGS:
             raise ColorizerError(
@@ -70,14 +83,15 @@ class Colorizer:
         self.upsampling = upsampling
         self.saturation = saturation
         self._embed = embed
-        self.predict_ab = make_prediction(model, mirrored, scales)
-        self._predict = _compile_network(model, self.size, self.predict_ab)
+        mean = (description.mirrored, description.scales) if description else (False, ONCE)
+        self.predict_ab = make_prediction(model, *mean)
+        self._predict = compile_prediction(model, self.predict_ab)
 
     @classmethod
     def load(
         cls,
-        model=None,
-        weights=None,
+        model_path: str | os.PathLike | None = None,
+        weights_path: str | os.PathLike | None = None,
         variant: str = VARIANTS[0],
         upsampling: str = EDGE_AWARE,
         saturation: float = 1.0,
@@ -85,15 +99,15 @@ class Colorizer:
         """Load a model file and the descriptor that it names.
 
         Args:
-            model: the .h5 file; without it the one that ships, of the given `variant`.
-            weights: of the descriptor; without it they are looked for in the usual places.
+            model_path: the .h5 file; without it the one that ships, of the given `variant`.
+            weights_path: of the descriptor; without it they are looked for in the usual places.
 
         Raises:
             ColorizerError: no model ships with this copy, or the model's descriptor is
                 another one than this version's.
             ModelFileError, BackboneError, WeightsError, PredictionError: from the parts.
         """
-        path = Path(model) if model is not None else shipped_model(variant)
+        path = Path(model_path) if model_path is not None else shipped_model(variant)
         network, description = load_model(path)
         backbone = find_backbone(description.backbone, description.layer)
         asked = (description.preprocessing, description.embedding_dim)
@@ -108,40 +122,88 @@ class Colorizer:
                 f"{(color.LUMINANCE_SCALE, color.AB_SCALE)}. Use the koala_face version "
                 f"{description.koala_face_version} or train anew."
             )
-        embed = compile_descriptor(backbone, locate_weights(backbone, weights))
-        settings = (upsampling, saturation, description.mirrored, description.scales)
-        return cls(network, embed, backbone.input_size, *settings)
+        embed = compile_descriptor(backbone, locate_weights(backbone, weights_path))
+        return cls(network, embed, backbone.input_size, upsampling, saturation, description)
 
-    def __call__(self, image) -> np.ndarray:
+    def __call__(self, picture: Picture) -> np.ndarray:
         """Colour one photograph.
 
         Args:
-            image: a Pillow image of any mode, or an array (H, W), (H, W, 3) or with alpha
-                as a last channel; uint8, uint16, or float in 0-1; sRGB. What is transparent
-                lies over white. A coloured one is coloured anew from its luminance.
+            picture: a file's path, a Pillow image of any mode, or an array (H, W), (H, W, 3)
+                or with alpha as a last channel; uint8, uint16, or float in 0-1; sRGB. What is
+                transparent lies over white, and what its EXIF says is turned stands upright.
+                A coloured one is coloured anew from its luminance.
 
         Returns:
             (H, W, 3) uint8 sRGB of the same height and width.
-        """
-        return self.colorize_many([image])[0]
 
-    def colorize_many(self, images) -> list[np.ndarray]:
+        Raises:
+            PhotographError: for a file that cannot be read.
+            TypeError, ValueError: for an array that is no picture.
+        """
+        return self.colorize_many([picture])[0]
+
+    def colorize_many(self, pictures: Iterable[Picture]) -> list[np.ndarray]:
         """Colour photographs of any sizes, several at a time through the network."""
-        images = [pixels_of(image) for image in images]
-        colored = []
-        for start in range(0, len(images), BATCH_SIZE):
-            batch = images[start : start + BATCH_SIZE]
-            inputs = [self.prepare(pixels) for pixels in batch]
+        pictures, colored = list(pictures), []
+        for start in range(0, len(pictures), BATCH_SIZE):
+            read = [(one, photograph_of(one)) for one in pictures[start : start + BATCH_SIZE]]
+            batch = [opaque_pixels(photograph) for _, photograph in read]
+            jpegs = [jpeg_of(*pair) for pair in read]
+            inputs = [self.prepare(*pair) for pair in zip(batch, jpegs, strict=True)]
             predictions = self.predict(inputs, self.embed(inputs))
             for pixels, seen, ab in zip(batch, inputs, predictions, strict=True):
                 colored.append(self.finish(pixels, seen, ab, np.uint8))
         return colored
 
-    def prepare(self, pixels) -> NetworkInput:
-        """Squeeze (H, W) or (H, W, 3) uint8 or uint16 pixels to the networks' sizes."""
-        gray = gray_version(pixels)
-        sizes = (self.size, self.descriptor_size)
-        return NetworkInput(*(resize(gray, size, size) for size in sizes))
+    def save(
+        self,
+        picture: Picture,
+        path: str | os.PathLike,
+        format: str | None = None,
+        quality: int = 95,
+        side_by_side: bool = False,
+    ) -> tuple[str, ...]:
+        """Colour one photograph into a file as `koala_face.colorize` does: whole, at its own
+        depth, with its alpha, EXIF and resolution.
+
+        Args:
+            picture: as `__call__` takes it.
+            path: the file; its suffix says the format, which may be given as well.
+            quality: of JPEG and WebP, 1 to 100.
+            side_by_side: write the gray photograph and, on its right, the coloured one.
+
+        Returns:
+            Notes on what was converted or left out.
+
+        Raises:
+            PhotographError: for a file that cannot be read or written, or another suffix.
+            TypeError, ValueError: for an array that is no picture.
+        """
+        format = format_of_name(path, format)
+        photograph = photograph_of(picture)
+        seen = self.prepare(photograph.pixels, jpeg_of(picture, photograph))
+        ab = self.predict([seen], self.embed([seen]))[0]
+        colored = self.finish_photograph(photograph, seen, ab, side_by_side)
+        return (*colored.notes, *write_photograph(path, colored, format, quality))
+
+    def prepare(self, pixels: np.ndarray, jpeg: str | os.PathLike | None = None) -> NetworkInput:
+        """Squeeze (H, W) or (H, W, 3) uint8 or uint16 pixels to the networks' sizes.
+
+        As training does, see `data.load_portraits`: a picture of more pixels than needed is
+        averaged in whole blocks first, and a JPEG file, `jpeg`, by its decoder.
+        """
+        pixels = as_eight_bit(pixels)
+
+        def read(size: int) -> np.ndarray:
+            shortest = OVERSAMPLING * size
+            if jpeg is not None and min(pixels.shape[:2]) >= 2 * shortest:
+                return read_rgb(jpeg, shortest)
+            return reduce(pixels, shortest)
+
+        luminance = luminance_of(resize(read(self.size), self.size, self.size))
+        size = self.descriptor_size
+        return NetworkInput(luminance, descriptor_input(read(size), size))
 
     def embed(self, inputs: list[NetworkInput]) -> np.ndarray:
         """The descriptor's vectors, (N, D) float32, of N photographs."""
@@ -149,77 +211,33 @@ class Colorizer:
 
     def predict(self, inputs: list[NetworkInput], vectors) -> np.ndarray:
         """The network's a*, b*, (N, h, w, 2) float32, of N photographs and their vectors."""
-        return self._predict(np.stack([seen.portrait for seen in inputs]), vectors).numpy()
+        return self._predict(np.stack([seen.luminance for seen in inputs]), vectors).numpy()
 
     def finish(self, pixels, seen: NetworkInput, ab, dtype=None) -> np.ndarray:
         """Colour the whole photograph, (H, W, 3), at the depth of `pixels` or of `dtype`."""
-        luminance = small_luminance(seen.portrait, len(ab))
+        luminance = block_mean(seen.luminance, len(ab))
         return color_pixels(pixels, luminance, ab, self.upsampling, self.saturation, dtype)
+
+    def finish_photograph(
+        self, photograph: Photograph, seen: NetworkInput, ab: np.ndarray, side_by_side: bool = False
+    ) -> Photograph:
+        """Colour a photograph at its own depth, all else kept, and note if it was in colour."""
+        notes = photograph.notes
+        if is_colored(photograph.pixels):
+            notes += ("it is in colour; it was coloured anew from its luminance",)
+        pixels = self.finish(photograph.pixels, seen, ab)
+        colored = photograph._replace(pixels=pixels, notes=notes)
+        return beside_gray(photograph, colored) if side_by_side else colored
 
     def upsample(self, seen: NetworkInput, ab, luminance) -> np.ndarray:
         """Bring ab to the size of a photograph's L*, (H, W) float32: (H, W, 2), unclipped."""
         height, width = luminance.shape
-        reduced = small_luminance(seen.portrait, len(ab))
+        reduced = block_mean(seen.luminance, len(ab))
         upsampler = Upsampler(self.saturation * ab, reduced, height, width, self.upsampling)
         return upsampler.tile(luminance, slice(0, height), slice(0, width))
 
 
-def small_luminance(portrait, size: int) -> np.ndarray:
-    """(S, S) uint8 gray as a network sees it to (size, size) float32 L*, averaged in blocks."""
-    block = len(portrait) // size
-    return gray_to_luminance(portrait).reshape(size, block, size, block).mean((1, 3))
-
-
-def pixels_of(image) -> np.ndarray:
-    """A Pillow image or an array to (H, W) or (H, W, 3) uint8 or uint16, opaque.
-
-    Raises:
-        TypeError, ValueError: for an array that is no picture.
-    """
-    if isinstance(image, Image.Image):
-        samples, alpha = samples_of_image(image)
-        samples, _ = convert_to_srgb(samples, image.info.get("icc_profile"))
-    else:
-        samples, alpha = _samples_of_array(np.asarray(image))
-    if alpha is not None:
-        samples = over_white(as_eight_bit(samples), as_eight_bit(alpha))
-    return samples
-
-
-def _samples_of_array(array):
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[..., 0]
-    if array.shape[2:] not in ((), (2,), (3,), (4,)) or array.ndim < 2 or array.size == 0:
-        raise ValueError(
-            "Expected a picture of shape (H, W), (H, W, 3) or with alpha, (H, W, 2), (H, W, 4). "
-            f"Received: {array.shape}."
-        )
-    if array.dtype.kind == "f":
-        array, _ = scale_to_sixteen_bit(array, 16)
-    elif array.dtype not in (np.uint8, np.uint16):
-        raise TypeError(f"Expected uint8, uint16 or float in 0-1. Received: {array.dtype}.")
-    return split_alpha(array) if array.shape[2:] in ((2,), (4,)) else (array, None)
-
-
-def _compile_network(model, size: int, predict_ab):
-    """A graph of uint8 grays and vectors to ab, left at the size before the last doubling.
-
-    The last row of Table III repeats each pixel four times; without the repetition the
-    upsampling to the photograph's size starts from what the network really predicted.
-    """
-    repeats = 2 if isinstance(model.layers[-1], keras.layers.UpSampling2D) else 1
-    luminances = tf.constant(gray_to_luminance(np.arange(256, dtype=np.uint8)))
-    dim = model.inputs[1].shape[1]
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((None, size, size), tf.uint8),
-            tf.TensorSpec((None, dim), tf.float32),
-        ]
-    )
-    def predict(portraits, vectors):
-        luminance = tf.gather(luminances, tf.cast(portraits, tf.int32))[..., None]
-        ab = predict_ab(color.scale_luminance(luminance), vectors)
-        return color.unscale_ab(ab[:, ::repeats, ::repeats])
-
-    return predict
+def block_mean(luminance: np.ndarray, size: int) -> np.ndarray:
+    """(S, S) float32 to (size, size), averaged in blocks."""
+    block = len(luminance) // size
+    return luminance.reshape(size, block, size, block).mean((1, 3))

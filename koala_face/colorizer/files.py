@@ -1,5 +1,6 @@
 """Colour files: while the networks work on some, others are decoded and encoded in threads."""
 
+import logging
 import os
 import time
 from collections import deque
@@ -10,19 +11,19 @@ from typing import NamedTuple
 import numpy as np
 
 from koala_face.colorizer.colorizer import BATCH_SIZE, Colorizer, NetworkInput
-from koala_face.colorizer.full_size import gray_version
 from koala_face.colorizer.jobs import Job
+from koala_face.colorizer.pictures import jpeg_of
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.photographs.decoding import Photograph, count_pixels, read_photograph
 from koala_face.photographs.encoding import write_photograph
+
+log = logging.getLogger(__name__)
 
 THREADS = min(8, os.cpu_count() or 1)
 # Photographs decoded ahead of the networks, and the pixels that all in work may have
 # together: each takes up to 20 bytes. A larger one is coloured alone.
 READ_AHEAD = 2 * BATCH_SIZE
 PIXELS_IN_WORK = 2**25
-# Channels of a gray photograph saved as colour differ by so little, in 8-bit steps.
-GRAY_TOLERANCE = 2
 
 
 class Outcome(NamedTuple):
@@ -52,7 +53,7 @@ class Read(NamedTuple):
 def colorize_files(
     jobs: list[Job], colorizer: Colorizer, quality: int = 95, side_by_side: bool = False
 ) -> Iterator[Outcome]:
-    """Colour each job's photograph; a failure is an outcome and does not stop the others.
+    """Colour each job's photograph; a failure of any kind is an outcome and stops no other.
 
     Args:
         quality: of JPEG and WebP, 1 to 100.
@@ -97,63 +98,66 @@ def _start_writing(batch, colorizer, writers, quality, side_by_side):
     for job, size, future in batch:
         try:
             good.append((job, size, future.result()))
-        except (KoalaFaceError, MemoryError) as error:
-            outcome = Outcome(job, str(error) or "not enough memory", (), {})
-            yield writers.submit(lambda outcome=outcome: outcome), size
+        except Exception as error:
+            yield _failed(writers, job, error), size
     if not good:
         return
-    inputs = [read.seen for _, _, read in good]
-    start = time.perf_counter()
-    vectors = colorizer.embed(inputs)
-    middle = time.perf_counter()
-    predictions = colorizer.predict(inputs, vectors)
-    seconds = {
-        "descriptor": (middle - start) / len(good),
-        "network": (time.perf_counter() - middle) / len(good),
-    }
+    try:
+        predictions, seconds = _predict(colorizer, [read.seen for _, _, read in good])
+    except Exception as error:  # such as too little memory for all of them together
+        if len(good) == 1:
+            yield _failed(writers, good[0][0], error), good[0][1]
+            return
+        for one in batch:
+            if one[2].exception() is None:
+                yield from _start_writing([one], colorizer, writers, quality, side_by_side)
+        return
     for (job, size, read), ab in zip(good, predictions, strict=True):
         arguments = (colorizer, job, read, ab, seconds, quality, side_by_side)
         yield writers.submit(_write, *arguments), size
 
 
+def _predict(colorizer: Colorizer, inputs: list[NetworkInput]) -> tuple[np.ndarray, dict]:
+    """The network's ab, and the seconds that each photograph took."""
+    start = time.perf_counter()
+    vectors = colorizer.embed(inputs)
+    middle = time.perf_counter()
+    predictions = colorizer.predict(inputs, vectors)
+    end = time.perf_counter()
+    stages = {"descriptor": middle - start, "network": end - middle}
+    return predictions, {stage: spent / len(inputs) for stage, spent in stages.items()}
+
+
+def _failed(writers: ThreadPoolExecutor, job: Job, error: Exception) -> Future:
+    return writers.submit(Outcome, job, _describe_failure(job, error), (), {})
+
+
 def _read(colorizer: Colorizer, job: Job) -> Read:
     start = time.perf_counter()
     photograph = read_photograph(job.source)
-    seen = colorizer.prepare(photograph.pixels)
+    seen = colorizer.prepare(photograph.pixels, jpeg_of(job.source, photograph))
     return Read(photograph, seen, time.perf_counter() - start)
 
 
 def _write(colorizer, job, read: Read, ab, networks_seconds, quality, side_by_side) -> Outcome:
     photograph, seen, read_seconds = read
     seconds = {"decode": read_seconds, **networks_seconds}
-    notes = list(photograph.notes)
-    if _is_colored(photograph.pixels):
-        notes.append("it is in colour; it was coloured anew from its luminance")
     try:
         start = time.perf_counter()
-        colored = colorizer.finish(photograph.pixels, seen, ab)
-        colored = photograph._replace(pixels=colored)
-        if side_by_side:
-            colored = _beside_gray(photograph, colored)
+        colored = colorizer.finish_photograph(photograph, seen, ab, side_by_side)
         middle = time.perf_counter()
-        notes += write_photograph(job.target, colored, job.format, quality)
+        notes = write_photograph(job.target, colored, job.format, quality)
         seconds.update(upsampling=middle - start, encode=time.perf_counter() - middle)
-    except (KoalaFaceError, MemoryError) as error:
-        reason = str(error) or f"{job.source}: not enough memory"
-        return Outcome(job, reason, tuple(notes), seconds)
-    return Outcome(job, None, tuple(notes), seconds)
+    except Exception as error:
+        return Outcome(job, _describe_failure(job, error), photograph.notes, seconds)
+    return Outcome(job, None, (*colored.notes, *notes), seconds)
 
 
-def _is_colored(pixels) -> bool:
-    if pixels.ndim == 2:
-        return False
-    tolerance = GRAY_TOLERANCE * (int(np.iinfo(pixels.dtype).max) // 255)
-    # By rows, so that the differences of a large photograph need no second copy of it.
-    return any(np.ptp(row, axis=-1).max() > tolerance for row in pixels)
-
-
-def _beside_gray(photograph: Photograph, colored: Photograph) -> Photograph:
-    gray = gray_version(photograph.pixels, photograph.pixels.dtype)
-    pixels = np.concatenate([np.stack([gray] * 3, axis=-1), colored.pixels], axis=1)
-    alpha = None if colored.alpha is None else np.concatenate([colored.alpha] * 2, axis=1)
-    return colored._replace(pixels=pixels, alpha=alpha)
+def _describe_failure(job: Job, error: Exception) -> str:
+    """A failure in one line; a defect of this program keeps its trace in the debug log."""
+    if isinstance(error, KoalaFaceError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"{job.source}: not enough memory."
+    log.debug("%s", job.source, exc_info=error)
+    return f"{job.source}: unexpected {type(error).__name__} ({error})."

@@ -36,6 +36,13 @@ def gray_version(pixels, dtype=np.uint8) -> np.ndarray:
     return gray
 
 
+def luminance_of(pixels: np.ndarray) -> np.ndarray:
+    """L* in 0-100 of (H, W) or (H, W, 3) sRGB pixels, uint8 or uint16: (H, W) float32."""
+    if pixels.ndim == 2:
+        return gray_to_luminance(pixels)
+    return _rgb_luminance(_as_unit_float(pixels)).numpy()
+
+
 def gray_to_luminance(gray) -> np.ndarray:
     """Neutral sRGB gray, uint8 or uint16 of any shape, to float32 L* in 0-100."""
     return _luminance_table(np.dtype(gray.dtype).name)[gray]
@@ -63,7 +70,7 @@ def color_pixels(
     encode = _tile_encoder(dtype.name)
     colored = np.empty((height, width, 3), dtype)
     for rows, columns in tiles(height, width):
-        tile_luminance = _luminance_of_tile(pixels[rows, columns])
+        tile_luminance = luminance_of(pixels[rows, columns])
         tile_ab = upsampler.tile(tile_luminance, rows, columns)
         colored[rows, columns] = encode(tile_luminance, tile_ab).numpy()
     return colored
@@ -76,12 +83,6 @@ def tiles(height: int, width: int):
     for left in range(0, width, columns):
         for top in range(0, height, rows):
             yield slice(top, min(top + rows, height)), slice(left, min(left + columns, width))
-
-
-def _luminance_of_tile(tile) -> np.ndarray:
-    if tile.ndim == 2:
-        return gray_to_luminance(tile)
-    return _rgb_luminance(_as_unit_float(tile)).numpy()
 
 
 def _as_unit_float(tile) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from koala_face.color import LUMINANCE_SCALE, rgb_to_lab
+from koala_face.colorizer.upsampling import resampling_weights
 from koala_face.model_files.portable import portable_config
 
 keras = tf.keras
@@ -16,12 +17,11 @@ layers = keras.layers
 
 # Straight pieces of the curve from gray to L*. 64 keep it within 4e-5 of L*/100.
 PIECES = 64
-# Pillow's bicubic filter: a = -0.5 of Keys' kernel, over 2 pixels to each side.
-BICUBIC = -0.5
-BICUBIC_SUPPORT = 2.0
 
 
-def build_gray_network(colorizer, descriptor, size: int, input_size: int) -> keras.Model:
+def build_gray_network(
+    colorizer: keras.Model, descriptor: keras.Model, size: int, input_size: int
+) -> keras.Model:
     """Join a colorizer, its descriptor and what both need of a gray image.
 
     Args:
@@ -59,27 +59,6 @@ def luminance_knots(pieces: int = PIECES) -> tuple[np.ndarray, np.ndarray]:
     return knots, _gray_to_luminance(knots)
 
 
-def resize_matrix(size: int, new_size: int) -> np.ndarray:
-    """Pillow's bicubic resize of one axis, antialiased where it shrinks: (new_size, size)."""
-    scale = size / new_size
-    stretch = max(scale, 1.0)
-    centers = (np.arange(new_size) + 0.5) * scale
-    first = np.maximum(np.floor(centers - BICUBIC_SUPPORT * stretch + 0.5), 0)
-    last = np.minimum(np.floor(centers + BICUBIC_SUPPORT * stretch + 0.5), size)
-    pixels = np.arange(size)
-    weights = _bicubic((pixels + 0.5 - centers[:, None]) / stretch)
-    weights[(pixels < first[:, None]) | (pixels >= last[:, None])] = 0.0
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
-def _bicubic(x) -> np.ndarray:
-    """Keys' cubic kernel."""
-    x, a = np.abs(x), BICUBIC
-    near = ((a + 2) * x - (a + 3)) * x * x + 1
-    far = (((x - 5) * x + 8) * x - 4) * a
-    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
-
-
 def _gray_to_luminance(gray) -> np.ndarray:
     """Neutral sRGB gray in 0-1 to L*/100."""
     rgb = np.repeat(np.asarray(gray, "float32")[:, None], 3, axis=1)
@@ -108,7 +87,7 @@ def _descriptor_input(gray, size: int, input_size: int):
     """Gray in 0-1 to (input_size, input_size, 3), three equal channels in 0-255."""
     x = gray
     if size != input_size:
-        matrix = resize_matrix(size, input_size).T
+        matrix = resampling_weights(size, input_size, 0, input_size).T
         for axis in ("columns", "rows"):
             # Each Dense works on the last axis, and each Permute turns the image.
             x = layers.Reshape(x.shape[1:3], name=f"resize_{axis}_in")(x)

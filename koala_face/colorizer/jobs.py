@@ -2,17 +2,23 @@
 
 import glob
 import os
+import re
+import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from koala_face.model_files.shipped import VARIANTS
 from koala_face.photographs.decoding import PhotographError
 from koala_face.photographs.encoding import OUTPUT_FORMATS, format_of_suffix
-from koala_face.photographs.reading import find_photographs
+from koala_face.photographs.reading import search_folder
 
 # For inputs in a format that is not written, such as GIF: loses nothing.
 FALLBACK_FORMAT = "png"
+# What the name of a result beside its photograph ends in, and how such results are known again.
+MARK = "-colored"
+OWN_RESULT = re.compile(rf"{MARK}(-({'|'.join(VARIANTS)}))?$")
 
 
 class Job(NamedTuple):
@@ -23,12 +29,40 @@ class Job(NamedTuple):
     format: str
 
 
-def plan_jobs(inputs: Iterable[str], output, format: str | None = None) -> list[Job]:
+class Plan(NamedTuple):
+    """What the inputs come to.
+
+    jobs: photographs and where they go.
+    results: of earlier runs among the inputs, which are not coloured again.
+    passed_over: how many other files the folders hold.
+    unreadable: a line for each folder that cannot be listed.
+    """
+
+    jobs: list[Job]
+    results: set[Path]
+    passed_over: int
+    unreadable: list[str]
+
+
+class Found(NamedTuple):
+    """Photographs, each with its place below the output folder; the rest as in `Plan`."""
+
+    photographs: list[tuple[Path, Path]]
+    passed_over: int = 0
+    unreadable: Sequence[str] = ()
+
+
+def plan_jobs(
+    inputs: Sequence[str | os.PathLike],
+    output: str | os.PathLike | None = None,
+    format: str | None = None,
+) -> Plan:
     """Find the photographs and name their outputs; nothing is read or written.
 
     A folder's photographs keep their places below `output`. Others go into `output` itself;
     a single photograph may also be given a file as `output`. A name keeps its suffix where
-    the format stays the same.
+    the format stays the same. Without `output` each goes beside its photograph, as
+    NAME-colored, and what bears such a name already is not coloured again.
 
     Args:
         inputs: files, folders, and patterns such as "scans/**/*.tif".
@@ -37,23 +71,76 @@ def plan_jobs(inputs: Iterable[str], output, format: str | None = None) -> list[
             suffix decides, and PNG stands for formats that are not written.
 
     Raises:
-        PhotographError: nothing found, two photographs with the same output, or an output
-            that is itself one of the inputs.
+        PhotographError: nothing found, two photographs with the same output, an output that
+            is itself one of the inputs, or a file as output whose suffix is not the format's.
     """
-    output = Path(output)
-    found = [pair for text in inputs for pair in _find(text, output)]
-    found = list(dict.fromkeys(found))
-    if _names_a_file(output):
-        if len(found) > 1:
+    output = None if output is None else Path(output)
+    found = [_find(os.fspath(text), output) for text in inputs]
+    pairs = list(dict.fromkeys(pair for part in found for pair in part.photographs))
+    # Named outright and with a place to go, such a name may be a photograph's own.
+    named = set() if output is None else set(map(Path, inputs))
+    results = {path for path, _ in pairs if OWN_RESULT.search(path.stem)} - named
+    pairs = [(path, place) for path, place in pairs if path not in results]
+    if output is None:
+        jobs = [_job(source, source.with_stem(source.stem + MARK), format) for source, _ in pairs]
+    elif names_a_file(output):
+        if len(pairs) > 1:
             raise PhotographError(
-                f"Expected a folder as output of {len(found)} photographs. Received: {output}."
+                f"Expected a folder as output of {len(pairs)} photographs. Received: {output}."
             )
-        form = format or format_of_suffix(output.suffix)
-        jobs = [Job(source, output, form) for source, _ in found]
+        form = format_of_name(output, format)
+        jobs = [Job(source, output, form) for source, _ in pairs]
     else:
-        jobs = [_job(source, output / place, format) for source, place in found]
+        jobs = [_job(source, output / place, format) for source, place in pairs]
     _refuse_collisions(jobs)
-    return jobs
+    passed_over = sum(part.passed_over for part in found)
+    return Plan(jobs, results, passed_over, [line for part in found for line in part.unreadable])
+
+
+def format_of_name(path: str | os.PathLike, format: str | None = None) -> str:
+    """The format in which to write `path`.
+
+    Raises:
+        PhotographError: the suffix is not that of `format`, or of no format that is written.
+    """
+    path = Path(path)
+    own = format_of_suffix(path.suffix)
+    if own is None or format not in (None, own):
+        fitting = [OUTPUT_FORMATS[format]] if format else OUTPUT_FORMATS.values()
+        suffixes = ", ".join(form.suffix for form in fitting)
+        raise PhotographError(f"Expected a name that ends in {suffixes}. Received: {path}.")
+    return own
+
+
+def names_a_file(output: Path) -> bool:
+    """Whether an output is a file for one photograph, not a folder."""
+    return format_of_suffix(output.suffix) is not None and not os.path.isdir(output)
+
+
+def name_variant(job: Job, variant: str) -> Job:
+    """The job with the name of the model that shall colour it in the result's."""
+    return job._replace(target=job.target.with_stem(f"{job.target.stem}-{variant}"))
+
+
+def why_impossible(job: Job) -> str | None:
+    """Why a photograph cannot be coloured, as far as that shows without opening it."""
+    try:
+        kind = os.stat(job.source).st_mode
+    except FileNotFoundError:
+        return f"{job.source}: does not exist."
+    except (OSError, ValueError) as error:
+        return f"{job.source}: cannot be opened, {_reason(error)}."
+    if not stat.S_ISREG(kind):
+        return f"{job.source}: is no file."
+    if os.path.isdir(job.target):
+        return f"{job.source}: its result would be {job.target}, which is a folder."
+    try:
+        os.lstat(job.target)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        return f"{job.target}: cannot be written, {_reason(error)}."
+    return None
 
 
 def check_writable(folder: Path) -> None:
@@ -62,39 +149,53 @@ def check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise PhotographError(
-            f"Expected a folder that can be written. {folder}: {error.strerror}."
+            f"Expected a folder that can be written. {folder}: {_reason(error)}."
         ) from error
 
 
-def _find(text: str, output: Path) -> list[tuple[Path, Path]]:
-    """Pairs of a photograph and its place below the output folder."""
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _find(text: str, output: Path | None) -> Found:
+    """What one input comes to."""
     path = Path(text)
-    if path.is_dir():
-        found = [(path / place, place) for place in find_photographs(path)]
-        here = output.resolve()
-        if here == path.resolve():
-            return found  # an error, but of another kind: see _refuse_collisions
-        # The results of an earlier run may lie inside the folder that is coloured.
-        return [pair for pair in found if here not in pair[0].resolve().parents]
-    if path.exists() or not glob.has_magic(text):
-        return [(path, Path(path.name))]
-    matches = sorted(glob.glob(text, recursive=True))
+    if not text:
+        raise PhotographError("Expected a photograph, a folder or a pattern. Received: no name.")
+    if os.path.isdir(path):
+        return _find_in_folder(path, output)
+    if os.path.lexists(path) or not glob.has_magic(text):
+        return Found([(path, Path(path.name))])
+    matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
     if not matches:
         raise PhotographError(f"Expected photographs that match {text}. Found none.")
-    return [(Path(match), Path(match).name) for match in matches if Path(match).is_file()]
+    return Found([(match, Path(match.name)) for match in matches if os.path.isfile(match)])
 
 
-def _names_a_file(output: Path) -> bool:
-    return format_of_suffix(output.suffix) is not None and not output.is_dir()
+def _find_in_folder(folder: Path, output: Path | None) -> Found:
+    found = search_folder(folder)
+    places = found.photographs
+    # The results of an earlier run may lie inside the folder that is coloured.
+    here = None if output is None else Path(os.path.realpath(output))
+    if here is not None and here != Path(os.path.realpath(folder)):
+        places = [place for place in places if not _is_below(folder / place, here)]
+    lines = [
+        f"{folder / place}: cannot be listed, {why}." for place, why in found.unreadable.items()
+    ]
+    return Found([(folder / place, place) for place in places], found.passed_over, lines)
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return folder in Path(os.path.realpath(path)).parents
 
 
 def _job(source: Path, target: Path, format: str | None) -> Job:
     own = format_of_suffix(target.suffix)
     form = format or own or FALLBACK_FORMAT
     if form != own:
-        target = target.with_name(target.stem + OUTPUT_FORMATS[form].suffix)
+        target = target.with_suffix(OUTPUT_FORMATS[form].suffix)
     return Job(source, target, form)
 
 
@@ -107,9 +208,9 @@ def _refuse_collisions(jobs: list[Job]) -> None:
                 f"{other.source} and {job.source} would both be written to {job.target}. "
                 "Colour them into different folders."
             )
-    sources = {job.source.resolve(): job for job in jobs}
+    sources = {os.path.realpath(job.source) for job in jobs}
     for job in jobs:
-        if job.target.resolve() in sources:
+        if os.path.realpath(job.target) in sources:
             raise PhotographError(
                 f"The output of {job.source} would replace the photograph {job.target}. "
                 "Choose another folder with -o."

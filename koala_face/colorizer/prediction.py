@@ -6,9 +6,12 @@ what theirs is asked.
 """
 
 import math
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
+from koala_face import color
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.files import ONCE
 from koala_face.models import REDUCTION, build_colorizer
@@ -23,7 +26,9 @@ class PredictionError(KoalaFaceError):
     """A mean that cannot be taken: scales out of range, or a network of one size alone."""
 
 
-def make_prediction(model: keras.Model, mirrored: bool = False, scales=ONCE):
+def make_prediction(
+    model: keras.Model, mirrored: bool = False, scales: Sequence[float] = ONCE
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Make the function that asks a network for ab.
 
     Args:
@@ -37,7 +42,7 @@ def make_prediction(model: keras.Model, mirrored: bool = False, scales=ONCE):
 
     Raises:
         PredictionError: for scales out of range; at another scale than 1, for a network that
-            is not that of Tables I to III.
+            is none of `models.NETWORKS`.
     """
     check_scales(scales)
     networks = [at_scale(model, scale) for scale in scales]
@@ -58,7 +63,31 @@ def make_prediction(model: keras.Model, mirrored: bool = False, scales=ONCE):
     return predict
 
 
-def check_scales(scales) -> None:
+def compile_prediction(
+    model: keras.Model, predict_ab: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+) -> Callable[[np.ndarray, np.ndarray], tf.Tensor]:
+    """Make a graph of L* in 0-100 and vectors to a*, b*, left at the size before the last doubling.
+
+    The last row of Table III repeats each pixel four times; without the repetition the
+    upsampling to the photograph's size starts from what the network really predicted.
+    """
+    repeats = model.get_layer("ab").size[0]
+    size, dim = model.inputs[0].shape[1], model.inputs[1].shape[1]
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((None, size, size), tf.float32),
+            tf.TensorSpec((None, dim), tf.float32),
+        ]
+    )
+    def predict(luminance, vectors):
+        ab = predict_ab(color.scale_luminance(luminance[..., None]), vectors)
+        return color.unscale_ab(ab[:, ::repeats, ::repeats])
+
+    return predict
+
+
+def check_scales(scales: Sequence[float]) -> None:
     """Refuse scales that no model should be asked at.
 
     Raises:
@@ -76,31 +105,31 @@ def at_scale(model: keras.Model, scale: float) -> keras.Model:
     """The network with the same weights for portraits of another size: none depends on it.
 
     Raises:
-        PredictionError: for a network that is not that of Tables I to III.
+        PredictionError: for a network that is none of `models.NETWORKS`.
     """
     size = model.inputs[0].shape[1]
     scaled = max(1, math.floor(size * scale / REDUCTION + 0.5)) * REDUCTION
     if scaled == size:
         return model
-    network = build_colorizer(model.inputs[1].shape[1], scaled)
     try:
+        network = build_colorizer(model.inputs[1].shape[1], scaled, network=model.name)
         network.set_weights(model.get_weights())
     except ValueError as error:
         raise PredictionError(
-            "Expected the network of Tables I to III, which alone runs at several sizes. "
+            "Expected a network that koala_face built, which alone runs at several sizes. "
             f"Received another: {error}"
         ) from error
     return network
 
 
-def resize(images, size: int):
+def resize(images: tf.Tensor, size: int) -> tf.Tensor:
     """Bring (B, H, W, C) to (B, size, size, C) by the filter of `photographs.resize`."""
     if images.shape[1] == size:
         return images
     return tf.image.resize(images, (size, size), "bicubic", antialias=True)
 
 
-def resize_doubled(ab, size: int):
+def resize_doubled(ab: tf.Tensor, size: int) -> tf.Tensor:
     """Resize ab of Table III, whose last row repeats each pixel: what is repeated, once more."""
     if ab.shape[1] == size:
         return ab

@@ -6,6 +6,7 @@ import numpy as np
 
 from koala_face.color import rgb_to_lab
 from koala_face.data.portraits import Portraits
+from koala_face.data.row_file import Rows
 
 # Portraits in memory at once while their colours are looked at, and the pixels skipped.
 SAMPLED_AT_ONCE = 50
@@ -27,7 +28,7 @@ def color_spread(portraits: Portraits) -> np.ndarray:
     return np.sqrt(np.concatenate(variances).sum(axis=-1))
 
 
-def sampled_ab(rgb) -> Iterator[np.ndarray]:
+def sampled_ab(rgb: Rows | np.ndarray) -> Iterator[np.ndarray]:
     """The a*, b* of every fourth pixel of every fourth line: enough to know a portrait's colours.
 
     Args:

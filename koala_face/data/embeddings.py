@@ -83,7 +83,7 @@ def embed_photographs(
     Returns:
         The vectors, (N, embedding_dim) float32, and the photographs that they are of.
     """
-    if backbone.weights is None:
+    if backbone.weights_file is None:
         shape = (len(photographs.keys), backbone.embedding_dim)
         return np.broadcast_to(np.float32(0.0), shape), photographs
     weights_path = locate_weights(backbone, weights)
@@ -109,13 +109,14 @@ def descriptor_input(rgb, size: int) -> np.ndarray:
     alike; made before resizing, so that both are resized alike too.
 
     Args:
-        rgb: (H, W, 3) uint8 sRGB, the full decode.
+        rgb: (H, W, 3) uint8 sRGB, or (H, W) gray.
         size: the descriptor's input size.
 
     Returns:
         (size, size) uint8, the value of three equal channels.
     """
-    return resize(_gray_version(rgb).numpy(), size, size)
+    gray = rgb if rgb.ndim == 2 else _gray_version(rgb).numpy()
+    return resize(gray, size, size)
 
 
 # One graph: the ops of `to_uint8` cost a third of the conversion if each runs by itself.

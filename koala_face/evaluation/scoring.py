@@ -19,14 +19,14 @@ from tqdm import tqdm
 
 from koala_face import color, metrics
 from koala_face.colorizer.colorizer import Colorizer, NetworkInput
-from koala_face.colorizer.full_size import gray_version
+from koala_face.colorizer.full_size import luminance_of
 from koala_face.data.portraits import Portraits
 from koala_face.evaluation.bootstrap import RESAMPLES, Estimate, estimate_means, transform
 from koala_face.figures.paper import LEVELS, count_levels
 from koala_face.figures.report import visible
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import replacing
-from koala_face.model_files.files import ONCE, ModelDescription
+from koala_face.model_files.files import ModelDescription
 from koala_face.photographs.reading import resize
 
 
@@ -95,15 +95,14 @@ def make_network(model: tf.keras.Model, description: ModelDescription | None = N
     measured, ab is brought there as `koala_face.colorize` brings it to a photograph's size.
     The description says of which predictions the mean is taken; without it there is one.
     """
-    mean = (description.mirrored, description.scales) if description else (False, ONCE)
-    colorizer = Colorizer(model, None, 0, mirrored=mean[0], scales=mean[1])
+    colorizer = Colorizer(model, None, 0, description=description)
     size = colorizer.size
 
     def color_network(batch: Batch) -> np.ndarray:
         if batch.rgb.shape[1:3] == (size, size):
             luminance = color.scale_luminance(batch.luminance)
             return color.unscale_ab(np.asarray(colorizer.predict_ab(luminance, batch.embedding)))
-        seen = [NetworkInput(resize(gray_version(rgb), size, size), None) for rgb in batch.rgb]
+        seen = [NetworkInput(luminance_of(resize(rgb, size, size)), None) for rgb in batch.rgb]
         predicted = colorizer.predict(seen, batch.embedding)
         inputs = zip(seen, predicted, batch.luminance[..., 0], strict=True)
         return np.stack([colorizer.upsample(*portrait) for portrait in inputs])

@@ -10,7 +10,7 @@ from matplotlib.patches import Polygon
 
 from koala_face.figures.paper import BLUE, PAGE_WIDTH, VERMILLION
 from koala_face.figures.report import table
-from koala_face.models import Conv, Upsampling
+from koala_face.models import PAPER, Conv, Upsampling
 
 keras = tf.keras
 
@@ -66,6 +66,8 @@ def network_figure(model: keras.Model) -> Figure:
         start = x
         for layer in built_layers(model, part):
             x = _draw_volume(axis, x, layer.output.shape, ink) + 0.35
+        # The ancestor has one table for all, its parts no numbers.
+        title = title if model.name == PAPER.name else title.partition(",")[0]
         axis.text((start + x - 0.35) / 2, 2.75, title, ha="center", color=ink, fontsize=9)
         if part == "fusion":
             dim = model.get_layer("embedding").output.shape[-1]

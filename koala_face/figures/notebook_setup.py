@@ -1,14 +1,12 @@
 """What every notebook begins with: a quiet TensorFlow and a folder of portraits."""
 
-import contextlib
 import logging
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib
 
+from koala_face.foundation.streams import quiet_stderr
 from koala_face.photographs.sample_portraits import write_sample_portraits
 
 
@@ -39,18 +37,3 @@ def start(
     portraits = Path(scratch) / "portraits"
     write_sample_portraits(portraits)
     return portraits
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Drop what compiled code writes to standard error, past Python's own `sys.stderr`."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(nowhere)
-        os.close(kept)

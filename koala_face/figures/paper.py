@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from koala_face import color
+from koala_face.foundation.files import replacing
 from koala_face.metrics import colorfulness, mean_squared_error
 
 # Okabe & Ito (2008), "Color Universal Design".
@@ -50,9 +51,9 @@ class Distribution(NamedTuple):
     true: np.ndarray
 
 
-def draw_loss(history: Sequence[Mapping], path: str | os.PathLike) -> Path:
+def draw_loss(history: Sequence[Mapping], path: str | os.PathLike, loss: str = "mse") -> Path:
     """Draw Figure 2 into an image file; see `loss_figure`."""
-    return save_figure(loss_figure(history), path)
+    return save_figure(loss_figure(history, loss), path)
 
 
 def draw_colorizations(
@@ -63,37 +64,53 @@ def draw_colorizations(
 
 
 def save_figure(figure: Figure, path: str | os.PathLike) -> Path:
-    """Write a figure; the ending of `path` (.png, .pdf, .svg) chooses the format."""
+    """Write a figure, whole or not at all; the ending of `path` (.png, .pdf, .svg) chooses the
+    format."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=RESOLUTION)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=RESOLUTION, format=path.suffix[1:] or None)
     return path
 
 
-def loss_figure(history: Sequence[Mapping]) -> Figure:
+def loss_figure(history: Sequence[Mapping], loss: str = "mse") -> Figure:
     """Figure 2: the loss of each epoch; on a logarithmic axis if it falls below a tenth.
 
-    The validation's is always the paper's; the training's is what the run was told (`--loss`).
+    The validation's is always the paper's, the mean squared error of ab. Training that makes
+    another loss small has another unit, and a panel of its own.
 
     Args:
         history: one mapping per epoch with `epoch`, `loss` and, if there was a validation,
             `val_loss` and `val_loss_untreated`; numbers or their texts. A missing, empty or NaN
             value is left out.
+        loss: what training made small, as `--loss` names it.
     """
-    figure = Figure(figsize=(PAGE_WIDTH, 0.55 * PAGE_WIDTH), layout="constrained")
-    axes = figure.add_subplot()
-    lines = (
-        ("loss", "training", BLUE, "-", "o"),
+    training = [("loss", "training", BLUE, "-", "o")]
+    validation = [
         ("val_loss", "validation: MSE of a*/128 and b*/128", VERMILLION, "--", "s"),
         ("val_loss_untreated", "the same by batch norm's moving averages", BLACK, ":", "^"),
-    )
+    ]
+    panels = {"loss": training + validation}
+    if loss != "mse":
+        panels = {f"loss: {loss}": training, "MSE of a*/128 and b*/128": validation}
+    figure = Figure(figsize=(PAGE_WIDTH, 0.55 * PAGE_WIDTH * len(panels)), layout="constrained")
+    grid = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    for axes, (unit, lines) in zip(grid, panels.items(), strict=True):
+        _draw_lines(axes, history, lines)
+        axes.set_ylabel(unit)
+    grid[0].set_title("Loss per epoch")
+    grid[-1].set_xlabel("epoch")
+    return figure
+
+
+def _draw_lines(axes, history, lines) -> None:
+    """Draw columns of a history: (key, name, ink, style, marker) each."""
     for key, name, ink, style, marker in lines:
         losses = [_as_number(row.get(key)) for row in history]
         if np.all(np.isnan(losses)):
             continue
         epochs = [_as_number(row["epoch"]) for row in history]
         axes.plot(epochs, losses, style, color=ink, marker=marker, markersize=4, label=name)
-    axes.set(xlabel="epoch", ylabel="loss", title="Loss per epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     lowest, highest = axes.dataLim.intervaly
     if 0 < 10 * lowest < highest:
@@ -103,7 +120,6 @@ def loss_figure(history: Sequence[Mapping]) -> Figure:
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend(frameon=False)
-    return figure
 
 
 def _make_logarithmic(axes) -> None:

@@ -2,20 +2,34 @@
 
 import argparse
 import dataclasses
+import errno
 import logging
 import os
+import shlex
 import sys
 import types
 import typing
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.files import short_name
+from koala_face.foundation.streams import LOG_LEVEL, finish_output, prepare_streams
+
+Config = TypeVar("Config")
 
 # Shells report a program ended by Ctrl-C as 128 + SIGINT.
 INTERRUPTED = 130
 
 
-def setting(default, help: str, choices=None, positional: bool = False, short: str | None = None):
+def setting(
+    default: Any,
+    help: str,
+    choices: Sequence[str] | None = None,
+    positional: bool = False,
+    short: str | None = None,
+) -> Any:
     """A field of a command's config: its default stands once, here; its flag is made from it.
 
     Args:
@@ -29,7 +43,9 @@ def setting(default, help: str, choices=None, positional: bool = False, short: s
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def parse_config(config_class, argv=None, command: str | None = None):
+def parse_config(
+    config_class: type[Config], argv: Sequence[str] | None = None, command: str | None = None
+) -> Config:
     """Parse command-line flags into the frozen dataclass `config_class` of `command`.
 
     `batch_size: int` becomes `--batch-size N`, a bool `--flag` and `--no-flag`, a tuple a
@@ -50,8 +66,16 @@ def parse_config(config_class, argv=None, command: str | None = None):
 
 def program(command: str) -> str:
     """A command as it was called: `koala-face train` or `python -m koala_face.train`."""
-    installed = Path(sys.argv[0]).stem in ("koala-face", "koala-face-script")
-    return f"koala-face {command}" if installed else f"python -m koala_face.{command}"
+    return f"{launcher()} {command}" if _is_installed() else f"{launcher()}.{command}"
+
+
+def launcher() -> str:
+    """The package's own command as it was called: `koala-face` or `python -m koala_face`."""
+    return "koala-face" if _is_installed() else "python -m koala_face"
+
+
+def _is_installed() -> bool:
+    return Path(sys.argv[0]).stem in ("koala-face", "koala-face-script")
 
 
 def flag_name(field_name: str) -> str:
@@ -59,8 +83,32 @@ def flag_name(field_name: str) -> str:
     return "--" + field_name.replace("_", "-")
 
 
-def run(main) -> None:
-    """End the process with `main`'s status; a user's error becomes one line, status 1."""
+def as_command(
+    command: str, config, left_out: Sequence[str] = (), paths: Sequence[str] = ()
+) -> str:
+    """The command line that gives a config; default values and the settings `left_out` are not in
+    it, the settings `paths` by their last two names only."""
+    words = [f"python -m koala_face.{command}"]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value == field.default or field.name in left_out:
+            continue
+        values = value if isinstance(value, tuple) else (value,)
+        text = _as_text(tuple(map(short_name, values)) if field.name in paths else values)
+        name = flag_name(field.name)
+        if isinstance(value, bool):
+            words.append(name if value else name.replace("--", "--no-", 1))
+        else:
+            words.append(f"{name} {shlex.quote(text)}")
+    return " ".join(words)
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """End the process with `main`'s status; a user's error becomes one line, status 1.
+
+    So does a standard output that cannot be written: its reader is gone, or its disk full.
+    """
+    prepare_streams()
     show_progress()
     try:
         status = main()
@@ -70,12 +118,22 @@ def run(main) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        if error.errno == errno.ENOSPC:  # and not a reader who has seen enough
+            print(f"error: {error.strerror}", file=sys.stderr)
+        status = 1
+    if not finish_output():
+        status = status or 1
     sys.exit(status or 0)
 
 
 def show_progress() -> None:
     """Print this package's messages to standard error, and TensorFlow's only if they are errors."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault(LOG_LEVEL, "2")
+    for talker in ("absl", "tensorflow"):
+        logging.getLogger(talker).setLevel(logging.ERROR)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     package = logging.getLogger("koala_face")

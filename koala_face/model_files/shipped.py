@@ -1,4 +1,4 @@
-"""The trained models that ship with the package."""
+"""The trained models that ship with the package: one network, asked in two ways."""
 
 from pathlib import Path
 
@@ -14,7 +14,10 @@ class ColorizerError(KoalaFaceError):
 
 
 def shipped_model(variant: str = VARIANTS[0]) -> Path:
-    """The model file that ships with the package.
+    """The model file that ships with the package, for `load_model` of `model_files.files`.
+
+    That of "vivid" holds no weights: its network is that of "faithful", made stronger. For
+    other Keras programs, write it whole: `save_model(model, "vivid.h5", description)`.
 
     Raises:
         ColorizerError: for an unknown variant, or if this copy has no such file.

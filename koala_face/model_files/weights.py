@@ -1,62 +1,124 @@
 """The weights in a model file: the layout of Keras 2, which every Keras reads.
 
 A group per layer, a dataset per weight, and the order of both in attributes. Reading is
-strict: every layer's weights must lie in the file itself, in their shapes, and be finite.
+strict: a file holds the network's weights and no others, in their shapes, stored whole in
+the file itself, and finite.
 """
+
+import itertools
 
 import h5py
 import numpy as np
+import tensorflow as tf
 
 from koala_face.foundation.errors import KoalaFaceError
 
+keras = tf.keras
+
 # `keras_version` of the files: their notation is that of Keras 2.10, whoever wrote them.
 NOTATION = "2.10.0"
+ROOT = "model_weights"
+# Names of a group that are looked at; the network has 31 layers.
+MOST_NAMES = 1000
 
 
 class ModelWeightsError(KoalaFaceError):
-    """A weight is missing, has another shape or is no number."""
+    """A weight is missing, is one too many, has another shape or is no number."""
 
 
-def write_weights(group, model) -> None:
-    """Write the weights of every layer of the keras.Model `model` into an empty HDF5 group."""
+def write_weights(file: h5py.File, model: keras.Model) -> None:
+    """Write the weights of every layer of `model` into an open file."""
+    group = file.create_group(ROOT)
     group.attrs["keras_version"] = NOTATION
     group.attrs["backend"] = "tensorflow"
     group.attrs["layer_names"] = [layer.name for layer in model.layers]
     for layer in model.layers:
-        names = [f"{layer.name}/{_short_name(weight)}:0" for weight in layer.weights]
+        names = [f"{layer.name}/{name}" for name in _weight_names(layer)]
         layer_group = group.create_group(layer.name)
         layer_group.attrs["weight_names"] = names
         for name, value in zip(names, layer.get_weights(), strict=True):
             layer_group.create_dataset(name, data=value)
 
 
-def read_weights(file, model) -> None:
-    """Set the weights of every layer of `model` from an open `h5py.File`, by name.
+def read_weights(file: h5py.File, model: keras.Model) -> None:
+    """Set the weights of every layer of `model` from an open file, by name.
 
     Raises:
-        ModelWeightsError: names the layer and weight that is missing, lies in another file,
-            has another shape or holds NaN or infinity.
+        ModelWeightsError: names the layer or weight that is missing, that the network has
+            not, that lies in another file or in pieces, has another shape or holds NaN or
+            infinity.
     """
+    root = _child(file, ROOT)
+    _check_names(root, [layer.name for layer in model.layers])
     for layer in model.layers:
-        values = []
-        for weight in layer.weights:
-            path = f"model_weights/{layer.name}/{layer.name}/{_short_name(weight)}:0"
-            values.append(_read(file, path, tuple(weight.shape)))
-        layer.set_weights(values)
+        names = _weight_names(layer)
+        group = _child(root, layer.name)
+        _check_names(group, [layer.name] if names else [])
+        if names:
+            group = _child(group, layer.name)
+            _check_names(group, names)
+            shapes = [tuple(weight.shape) for weight in layer.weights]
+            pairs = zip(names, shapes, strict=True)
+            layer.set_weights([_read(group, name, shape) for name, shape in pairs])
 
 
-def _short_name(weight) -> str:
-    """`conv1/kernel:0` of Keras 2 and `kernel` of Keras 3 as `kernel`."""
-    return weight.name.split("/")[-1].split(":")[0]
+def strengthen(model: keras.Model, factor: float) -> None:
+    """Multiply the network's ab by a factor, within its weights.
+
+    The factor goes into the last convolution, before the tanh: exact for weak colours, less
+    for strong ones, and never beyond the range of a* and b*.
+    """
+    last = model.get_layer("decoder_conv5")
+    last.set_weights([factor * weight for weight in last.get_weights()])
 
 
-def _read(file, path: str, shape: tuple) -> np.ndarray:
-    """One float32 weight."""
-    dataset = _follow(file, path)
+def _weight_names(layer) -> list[str]:
+    """`conv1/kernel:0` of Keras 2 and `kernel` of Keras 3 as `kernel:0`."""
+    return [weight.name.split("/")[-1].split(":")[0] + ":0" for weight in layer.weights]
+
+
+def _check_names(group: h5py.Group, names: list[str]) -> None:
+    found = list(itertools.islice(group, MOST_NAMES))
+    if missing := [name for name in names if name not in found]:
+        raise ModelWeightsError(
+            f"Expected {group.name}/{missing[0]}, a part of the network. "
+            "Received: a file without it."
+        )
+    if extra := [name for name in found if name not in names]:
+        raise ModelWeightsError(
+            f"Expected of {group.name} no more than the network has. "
+            f"Received: {extra[0][:80]!r} besides, of another network."
+        )
+
+
+def _child(group: h5py.Group, name: str) -> h5py.HLObject:
+    """An item of a group, never through a link: HDF5 can point to other files of the machine."""
+    link = group.get(name, getlink=True)
+    if link is None:
+        raise ModelWeightsError(f"Expected {group.name}/{name}. Received: a file without it.")
+    if not isinstance(link, h5py.HardLink):
+        raise ModelWeightsError(
+            f"Expected {group.name}/{name} in the file itself. "
+            f"Received: a link, {type(link).__name__}."
+        )
+    return group[name]
+
+
+def _read(group: h5py.Group, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """One float32 weight; nothing of it is read before its shape and place are known."""
+    dataset, path = _child(group, name), f"{group.name}/{name}"
     if dataset.shape != shape or dataset.dtype != np.float32:
         raise ModelWeightsError(
             f"Expected the weight {path} as float32 of shape {shape}. "
             f"Received: {dataset.dtype} of shape {dataset.shape}."
+        )
+    # A compressed piece of a few bytes may unpack to any size.
+    layout = dataset.id.get_create_plist().get_layout()
+    whole = dataset.id.get_storage_size() == dataset.size * dataset.dtype.itemsize
+    if layout != h5py.h5d.CONTIGUOUS or dataset.external or not whole:
+        raise ModelWeightsError(
+            f"Expected the weight {path} whole, in the file itself. "
+            "Received: pieces, nothing, or another file's bytes."
         )
     value = dataset[()]
     if not np.isfinite(value).all():
@@ -65,24 +127,3 @@ def _read(file, path: str, shape: tuple) -> np.ndarray:
             "Its training went wrong: take an earlier file, or train with a lower learning rate."
         )
     return value
-
-
-def _follow(file, path: str):
-    """Walk to a dataset without following any link out of the file.
-
-    HDF5 can point to other files of the machine, as a link or as a dataset's storage.
-    """
-    item = file
-    for name in path.split("/"):
-        link = item.get(name, getlink=True) if isinstance(item, h5py.Group) else None
-        if link is None:
-            raise ModelWeightsError(f"Expected the weight {path}. Received: a file without it.")
-        if not isinstance(link, h5py.HardLink):
-            raise ModelWeightsError(
-                f"Expected the weight {path} in the file itself. "
-                f"Received: a link, {type(link).__name__}, at {name!r}."
-            )
-        item = item[name]
-    if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
-        raise ModelWeightsError(f"Expected the weight {path} in the file itself.")
-    return item

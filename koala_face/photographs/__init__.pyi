@@ -5,4 +5,5 @@ from .encoding import write_photograph as write_photograph
 from .reading import find_photographs as find_photographs
 from .reading import read_rgb as read_rgb
 from .reading import resize as resize
+from .reading import search_folder as search_folder
 from .sample_portraits import write_sample_portraits as write_sample_portraits

@@ -1,36 +1,35 @@
 """Decode a photograph file of any common format, keeping what colorizing gives back.
 
-Pillow decodes files of 8 bits a sample. It cuts 16-bit colour to 8 bits and knows few
-float files, so those of more bits are decoded by imagecodecs (PNG) and tifffile (TIFF).
+Pillow decodes files of 8 bits a sample; `deep_samples` those of more, which Pillow would cut.
 """
 
+import importlib.util
+import io
+import os
+import stat
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from koala_face.foundation.errors import KoalaFaceError
-from koala_face.photographs.metadata import (
-    ORIENTATION,
-    Metadata,
-    from_pillow,
-    from_tiff,
-    keep_description,
-)
+from koala_face.photographs import png
+from koala_face.photographs.deep_samples import deep_samples, is_deep_tiff, samples_of_tiff
+from koala_face.photographs.metadata import Metadata, from_pillow, from_tiff, keep_description
 from koala_face.photographs.profiles import convert_to_srgb
-from koala_face.photographs.samples import samples_of_image, samples_of_png, samples_of_tiff
+from koala_face.photographs.samples import Samples, samples_of_image
 
 # Decoders of photographs; Pillow has others that run foreign programs (EPS) or draw vectors.
-FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "BMP", "DIB", "GIF", "JPEG2000", "AVIF", "PPM")
+FORMATS = tuple("JPEG MPO PNG TIFF WEBP BMP DIB GIF JPEG2000 AVIF PPM HEIF".split())
 # Twice this number of pixels is Pillow's own limit for decompression bombs.
 MAX_PIXELS = 2 * 89_478_485
 MAX_CHANNELS = 5  # CMYK and alpha
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PNG_DEPTH = 24  # where a PNG file says its bits per sample
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# ISO 23008-12, annex B and 10.2: the brands of HEIC files, behind their length and "ftyp".
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 class PhotographError(KoalaFaceError):
@@ -44,7 +43,7 @@ class Photograph(NamedTuple):
     alpha: (H, W) of the pixels' dtype, or None for an opaque photograph.
     exif: what describes the photograph, its orientation reset; b"" for nothing.
     dpi: pixels per inch (x, y), or None.
-    has_profile: whether the file carried a colour profile.
+    has_profile: whether the file said what its colours are.
     format: Pillow's name of the file's format, such as "JPEG".
     notes: what was left out or converted, in words.
     """
@@ -58,7 +57,7 @@ class Photograph(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def read_photograph(path, shortest: int | None = None) -> Photograph:
+def read_photograph(path: str | os.PathLike, shortest: int | None = None) -> Photograph:
     """Read a photograph of any common format, at its own depth.
 
     Args:
@@ -71,14 +70,21 @@ def read_photograph(path, shortest: int | None = None) -> Photograph:
     """
     path = Path(path)
     try:
-        return _finish(*_decode(path, shortest))
+        header = _read_header(path)
+        with open(path, "rb") as file:
+            if header.startswith(TIFF_SIGNATURES):
+                decoded = _decode_tiff(file, path) or _decode(file, path, shortest)
+            elif header.startswith(png.SIGNATURE):
+                decoded = _decode_png(file, path, header[png.DEPTH])
+            else:
+                decoded = _decode(file, path, shortest)
+        return make_photograph(*decoded)
     except PhotographError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PhotographError(_bomb(path)) from error
     except UnidentifiedImageError as error:
-        known = ", ".join(name for name in _formats() if name not in ("MPO", "DIB"))
-        raise PhotographError(f"{path}: not a photograph in a known format ({known}).") from error
+        raise PhotographError(_unknown(path, header)) from error
     except MemoryError as error:
         raise PhotographError(f"{path}: too large for this machine's memory.") from error
     except Exception as error:  # the decoders raise anything at all on a broken file
@@ -86,47 +92,67 @@ def read_photograph(path, shortest: int | None = None) -> Photograph:
         raise PhotographError(f"{path}: broken or not supported ({reason}).") from error
 
 
-def count_pixels(path) -> int:
-    """Estimate a file's pixels from its header alone; 0 if it has none that can be read."""
+def count_pixels(path: str | os.PathLike) -> int:
+    """Read a file's pixels from its header alone; 0 if it has none that can be read."""
+    path = Path(path)
     try:
+        if _read_header(path).startswith(TIFF_SIGNATURES):
+            with tifffile.TiffFile(path) as file:
+                return _pixels_of_page(file.pages[0])
         with Image.open(path, formats=_formats()) as image:
             return image.width * image.height
-    except UnidentifiedImageError:
-        return Path(path).stat().st_size  # a rare TIFF: at least one byte a pixel
     except Exception:  # reading it whole will say what is wrong
         return 0
 
 
-def _decode(path: Path, shortest):
-    """Choose the decoder by the file's first bytes; give samples, alpha, metadata, format."""
-    header = _read_header(path)
-    if header.startswith(TIFF_SIGNATURES):
-        with tifffile.TiffFile(path) as file:
-            page = file.pages[0]
-            if page.bitspersample > 8:
-                if page.size > MAX_PIXELS * MAX_CHANNELS:
-                    raise PhotographError(_bomb(path))
-                samples, alpha, notes = samples_of_tiff(page, path)
-                return samples, alpha, from_tiff(path, page, len(file.pages), notes), "TIFF"
-    # By an open file: of a path Pillow may map the samples into memory, which garbles rotated TIFF.
-    with open(path, "rb") as file, Image.open(file, formats=_formats()) as image:
+def _decode_tiff(file: BinaryIO, path: Path) -> tuple[Samples, Metadata, str] | None:
+    """Decode a TIFF that Pillow would cut or refuse; None for others."""
+    with tifffile.TiffFile(file) as tiff:
+        page = tiff.pages[0]
+        if _pixels_of_page(page) > MAX_PIXELS or page.size > MAX_PIXELS * MAX_CHANNELS:
+            raise PhotographError(_bomb(path))
+        if not is_deep_tiff(page):
+            return None
+        return samples_of_tiff(page, path), from_tiff(file, page, len(tiff.pages)), "TIFF"
+
+
+def _decode_png(file: BinaryIO, path: Path, depth: int) -> tuple[Samples, Metadata, str]:
+    profile, notes = png.color_profile(file)
+    try:
+        samples, metadata, name = _decode(file, path, None, depth)
+    except ValueError:  # Pillow refuses a text or profile of more than 1 MiB
+        file.seek(0)
+        lighter = io.BytesIO(png.without_texts(file.read()))
+        samples, metadata, name = _decode(lighter, path, None, depth)
+    notes = (*metadata.notes, *notes)
+    return samples, metadata._replace(profile=profile, notes=notes), name
+
+
+def _decode(
+    file: BinaryIO, path: Path, shortest: int | None, depth: int = 8
+) -> tuple[Samples, Metadata, str]:
+    """Decode what Pillow opens.
+
+    By an open file: of a path Pillow may map the samples into memory, which garbles rotated TIFF.
+    """
+    file.seek(0)
+    with Image.open(file, formats=_formats()) as image:
         name = "JPEG" if image.format == "MPO" else image.format
-        depth = header[PNG_DEPTH] if header.startswith(PNG_SIGNATURE) else 8
-        if depth == 16:
-            key = image.info.get("transparency")
-            samples, alpha = samples_of_png(path.read_bytes(), key)
-            return samples, alpha, from_pillow(image), name
+        samples = deep_samples(image, path, depth)
+        if samples is not None:
+            if samples.color.shape[:2] != (image.height, image.width):
+                raise ValueError(f"{samples.color.shape} samples in {image.width}x{image.height}")
+            return samples, from_pillow(image), name
         _reduce_scale(image, shortest)
         image.load()
         metadata = from_pillow(image)
-        samples, alpha = samples_of_image(image, depth)
-        return samples, alpha, metadata, name
+        return samples_of_image(image, depth), metadata, name
 
 
-def _finish(samples, alpha, metadata: Metadata, name: str) -> Photograph:
-    pixels, profile_notes = convert_to_srgb(samples, metadata.profile)
-    turn = metadata.exif.get(ORIENTATION, 1)
-    dpi = metadata.dpi
+def make_photograph(samples: Samples, metadata: Metadata, name: str = "") -> Photograph:
+    """Bring samples to sRGB, upright; `name` is that of the file's format."""
+    pixels, profile_notes = convert_to_srgb(samples.color, metadata.profile)
+    turn, alpha, dpi = metadata.orientation, samples.alpha, metadata.dpi
     return Photograph(
         pixels=turn_upright(pixels, turn),
         alpha=None if alpha is None else turn_upright(alpha, turn),
@@ -134,11 +160,11 @@ def _finish(samples, alpha, metadata: Metadata, name: str) -> Photograph:
         dpi=dpi[::-1] if dpi and turn in (5, 6, 7, 8) else dpi,
         has_profile=bool(metadata.profile),
         format=name,
-        notes=(*metadata.notes, *profile_notes),
+        notes=(*metadata.notes, *samples.notes, *profile_notes),
     )
 
 
-def turn_upright(pixels, orientation: int) -> np.ndarray:
+def turn_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Undo a camera's rotation: EXIF 2.32, tag Orientation, 1 to 8 (others are as 1)."""
     turned = {
         2: lambda: pixels[:, ::-1],
@@ -160,12 +186,19 @@ def _reduce_scale(image: Image.Image, shortest: int | None) -> None:
         image.draft(None, (width, height))
 
 
+def _pixels_of_page(page: tifffile.TiffPage) -> int:
+    return page.imagewidth * page.imagelength * page.imagedepth
+
+
 def _read_header(path: Path) -> bytes:
-    if not path.is_file():
-        raise PhotographError(f"{path}: " + ("is no file." if path.exists() else "does not exist."))
+    """The first bytes of a regular file: a pipe or a device would keep the reader waiting."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise PhotographError(f"{path}: is no file.")
         with open(path, "rb") as file:
             header = file.read(32)
+    except FileNotFoundError as error:
+        raise PhotographError(f"{path}: does not exist.") from error
     except OSError as error:
         raise PhotographError(f"{path}: cannot be opened, {error.strerror}.") from error
     if not header:
@@ -174,8 +207,24 @@ def _read_header(path: Path) -> bytes:
 
 
 def _formats() -> list[str]:
+    """Of `FORMATS` those that this Pillow has, with HEIC if pillow-heif is installed."""
     Image.init()
+    if "HEIF" not in Image.OPEN and importlib.util.find_spec("pillow_heif"):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False)
     return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _unknown(path: Path, header: bytes) -> str:
+    known = _formats()
+    if header[4:8] == b"ftyp" and header[8:12] in HEIF_BRANDS and "HEIF" not in known:
+        return (
+            f"{path}: HEIC photographs need pillow-heif. Install it with "
+            "pip install pillow-heif, or convert the photograph to JPEG first."
+        )
+    names = ", ".join(name for name in known if name not in ("MPO", "DIB"))
+    return f"{path}: not a photograph in a known format ({names})."
 
 
 def _bomb(path: Path) -> str:

@@ -5,24 +5,20 @@ photograph ever bears a photograph's name.
 """
 
 import io
-import struct
-import zlib
+import os
 from pathlib import Path
 from typing import NamedTuple
 
-import imagecodecs
 import numpy as np
 from PIL import Image
 
 from koala_face.foundation.files import replacing
 from koala_face.photographs.decoding import Photograph, PhotographError
+from koala_face.photographs.png import encode_png
 from koala_face.photographs.profiles import srgb_profile
 from koala_face.photographs.reading import as_eight_bit, over_white
 from koala_face.photographs.tiff import encode_tiff
 
-METERS_PER_INCH = 0.0254
-# zlib's levels run to 9; past this one photographs hardly shrink but take twice the time.
-PNG_LEVEL = 4
 # JFIF and EXIF: one APP1 segment holds at most this many bytes of EXIF after its head.
 JPEG_EXIF_LIMIT = 65_527
 
@@ -57,7 +53,9 @@ def format_of_suffix(suffix: str) -> str | None:
     return next((name for name, own in OWN_SUFFIXES.items() if suffix.lower() in own), None)
 
 
-def write_photograph(path, photograph: Photograph, name: str, quality: int = 95) -> list[str]:
+def write_photograph(
+    path: str | os.PathLike, photograph: Photograph, name: str, quality: int = 95
+) -> list[str]:
     """Write a photograph to `path`, whatever the path's suffix, and say what was lost.
 
     Args:
@@ -80,17 +78,18 @@ def write_photograph(path, photograph: Photograph, name: str, quality: int = 95)
             f"{form.longest_side:,}. Write it with --format png or tiff."
         )
     photograph, notes = fit_to_format(photograph, form)
-    if name == "png":
-        data = encode_png(photograph)
-    elif name == "tiff":
-        data = encode_tiff(photograph)
-    else:
-        data = _encode_by_pillow(photograph, name, quality)
+    try:
+        data = _encode(photograph, name, quality)
+    except MemoryError as error:
+        raise PhotographError(f"{path}: too large for this machine's memory.") from error
+    except Exception as error:  # the encoders raise anything at all
+        reason = str(error) or type(error).__name__
+        raise PhotographError(f"{path}: cannot be encoded as {name} ({reason}).") from error
     write_whole(path, data)
     return notes
 
 
-def fit_to_format(photograph: Photograph, form: OutputFormat):
+def fit_to_format(photograph: Photograph, form: OutputFormat) -> tuple[Photograph, list[str]]:
     """Give up what the format cannot hold; gives the photograph and notes."""
     notes = []
     if photograph.pixels.dtype != np.uint8 and not form.sixteen_bit:
@@ -105,21 +104,6 @@ def fit_to_format(photograph: Photograph, form: OutputFormat):
         notes.append(f"jpeg holds no EXIF of {len(photograph.exif):,} bytes")
         photograph = photograph._replace(exif=b"")
     return photograph, notes
-
-
-def encode_png(photograph: Photograph) -> bytes:
-    """Encode as PNG of 8 or 16 bits; the chunks are those of PNG's third edition."""
-    data = imagecodecs.png_encode(with_alpha(photograph), level=PNG_LEVEL)
-    chunks = b""
-    if photograph.has_profile:
-        chunks += _chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile()))
-    if photograph.dpi:
-        per_meter = [min(round(dpi / METERS_PER_INCH), 2**31 - 1) for dpi in photograph.dpi]
-        chunks += _chunk(b"pHYs", struct.pack(">IIB", *per_meter, 1))
-    if photograph.exif:
-        chunks += _chunk(b"eXIf", photograph.exif.removeprefix(b"Exif\0\0"))
-    # The signature's 8 bytes and the header chunk's 25 come first.
-    return data[:33] + chunks + data[33:]
 
 
 def with_alpha(photograph: Photograph) -> np.ndarray:
@@ -141,10 +125,15 @@ def write_whole(path: Path, data: bytes) -> None:
         with replacing(path) as beside:
             beside.write_bytes(data)
     except OSError as error:
-        raise PhotographError(f"{path}: cannot be written, {error.strerror}.") from error
+        raise PhotographError(f"{path}: cannot be written, {error.strerror or error}.") from error
 
 
-def _encode_by_pillow(photograph: Photograph, name: str, quality: int) -> bytes:
+def _encode(photograph: Photograph, name: str, quality: int) -> bytes:
+    if name == "tiff":
+        return encode_tiff(photograph)
+    if name == "png":
+        about = (photograph.exif, photograph.dpi, photograph.has_profile)
+        return encode_png(with_alpha(photograph), *about)
     options = {"quality": quality}
     if name == "jpeg":
         # Full chroma resolution, so that colours do not bleed over the edges again.
@@ -155,12 +144,15 @@ def _encode_by_pillow(photograph: Photograph, name: str, quality: int) -> bytes:
         options["icc_profile"] = srgb_profile()
     if photograph.exif:
         options["exif"] = photograph.exif
-    pixels = with_alpha(photograph)
+    image = Image.fromarray(with_alpha(photograph))
+    try:
+        return _save(image, name, options)
+    except OSError:
+        # To optimize a JPEG, Pillow holds it whole, in too few bytes for one full of noise.
+        return _save(image, name, options | {"optimize": False})
+
+
+def _save(image: Image.Image, name: str, options: dict) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, name.upper(), **options)
+    image.save(buffer, name.upper(), **options)
     return buffer.getvalue()
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    check = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)

@@ -6,7 +6,9 @@ work and keeps what colorizing has to give back (16 bits, alpha, EXIF).
 """
 
 import os
+import stat
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -16,43 +18,78 @@ from koala_face.photographs.decoding import PhotographError, read_photograph
 # Names that are taken for photographs when a folder is searched. A file that is named
 # outright may have any name: its content decides.
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .bmp .dib .gif .jp2 .avif .pgm .ppm .pnm".split()
+    ".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .bmp .dib .gif .jp2 .avif .heic .heif "
+    ".pgm .ppm .pnm".split()
 )
 
 
-def find_photographs(folder) -> list[Path]:
-    """List the photographs of a folder and of all folders in it.
+class Found(NamedTuple):
+    """What a folder and all folders in it hold. Paths are relative to it, with "/" sorted by text.
 
-    Hidden files and folders (a name that begins with a dot) and links to folders are
-    passed over.
+    photographs: files whose names say so.
+    passed_over: how many other files there are.
+    unreadable: folders in it that cannot be listed, each with the reason.
+    """
 
-    Returns:
-        Paths relative to `folder`, sorted by their text with "/" between the parts.
+    photographs: list[Path]
+    passed_over: int
+    unreadable: dict[Path, str]
+
+
+def find_photographs(folder: str | os.PathLike) -> list[Path]:
+    """As `search_folder`, the photographs alone."""
+    return search_folder(folder).photographs
+
+
+def search_folder(folder: str | os.PathLike) -> Found:
+    """Find the photographs of a folder and of all folders in it.
+
+    Hidden files and folders (a name that begins with a dot) and links to folders are not
+    looked at; pipes and devices are passed over, whatever their names. A link to nothing is
+    listed: whoever reads it learns why.
 
     Raises:
         PhotographError: if the folder is missing, cannot be read or has no photograph.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        state = "is a file" if folder.exists() else "does not exist"
+    if not os.path.isdir(folder):
+        state = "is a file" if os.path.exists(folder) else "does not exist"
         raise PhotographError(
             f"Expected a folder of photographs. Received: {folder}, which {state}."
         )
-    found = []
-    for place, folders, names in os.walk(folder, onerror=_raise_unreadable):
+    found, passed_over, unreadable = [], 0, {}
+
+    def note_unreadable(error: OSError) -> None:
+        unreadable[Path(error.filename).relative_to(folder)] = error.strerror or str(error)
+
+    for place, folders, names in os.walk(folder, onerror=note_unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                found.append(Path(place, name).relative_to(folder))
+            if name.startswith("."):
+                continue
+            path = Path(place, name)
+            if path.suffix.lower() in SUFFIXES and _may_be_read(path):
+                found.append(path.relative_to(folder))
+            else:
+                passed_over += 1
     if not found:
+        reasons = "".join(f" {folder / place}: {why}." for place, why in unreadable.items())
         raise PhotographError(
             f"Expected photographs in {folder}. Found: no file whose name ends in one of "
-            f"{', '.join(sorted(SUFFIXES))}."
+            f"{', '.join(sorted(SUFFIXES))}.{reasons}"
         )
-    return sorted(found, key=lambda path: path.as_posix())
+    return Found(sorted(found, key=lambda path: path.as_posix()), passed_over, unreadable)
 
 
-def read_rgb(path, shortest: int | None = None) -> np.ndarray:
+def _may_be_read(path: Path) -> bool:
+    """False for pipes, sockets and devices, which would keep a reader waiting."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return True
+
+
+def read_rgb(path: str | os.PathLike, shortest: int | None = None) -> np.ndarray:
     """Read any photograph as 8-bit sRGB.
 
     EXIF rotation is applied, a colour profile is converted to sRGB, 16-bit and float
@@ -77,13 +114,16 @@ def read_rgb(path, shortest: int | None = None) -> np.ndarray:
         rgb = np.stack([rgb] * 3, axis=-1)
     if photograph.alpha is not None:
         rgb = over_white(rgb, as_eight_bit(photograph.alpha))
-    factor = min(rgb.shape[:2]) // shortest if shortest else 1
-    if factor > 1:
-        rgb = np.asarray(Image.fromarray(rgb).reduce(factor))
-    return rgb
+    return reduce(rgb, shortest) if shortest else rgb
 
 
-def resize(pixels, height: int, width: int) -> np.ndarray:
+def reduce(pixels: np.ndarray, shortest: int) -> np.ndarray:
+    """Average whole blocks of uint8 pixels, as long as the shorter side keeps `shortest`."""
+    factor = min(pixels.shape[:2]) // shortest
+    return np.asarray(Image.fromarray(pixels).reduce(factor)) if factor > 1 else pixels
+
+
+def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize by bicubic interpolation, with antialiasing where it shrinks.
 
     The one resize of the project, so that training and use see the same picture.
@@ -105,7 +145,7 @@ def resize(pixels, height: int, width: int) -> np.ndarray:
     return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def as_eight_bit(pixels) -> np.ndarray:
+def as_eight_bit(pixels: np.ndarray) -> np.ndarray:
     """Round uint16 in 0-65535 to uint8 in 0-255; uint8 passes."""
     if pixels.dtype == np.uint8:
         return pixels
@@ -113,12 +153,8 @@ def as_eight_bit(pixels) -> np.ndarray:
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def over_white(rgb, alpha) -> np.ndarray:
+def over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Lay gray or RGB pixels over white by their 8-bit alpha; all uint8."""
-    weight = alpha.astype(np.uint32)
-    weight = weight if rgb.ndim == 2 else weight[..., None]
-    return ((rgb * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
-
-
-def _raise_unreadable(error: OSError):
-    raise PhotographError(f"Cannot list the folder {error.filename}: {error.strerror}.") from error
+    opacity = alpha.astype(np.uint32)
+    opacity = opacity if rgb.ndim == 2 else opacity[..., None]
+    return ((rgb * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)

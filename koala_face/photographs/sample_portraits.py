@@ -1,5 +1,6 @@
 """The two real portraits that installed packages carry, for a first try without any download."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ def grace_hopper() -> np.ndarray:
         return np.asarray(Image.open(file).convert("RGB"))
 
 
-def write_sample_portraits(folder) -> list[Path]:
+def write_sample_portraits(folder: str | os.PathLike) -> list[Path]:
     """Write both as PNG into `folder`, which is made if it is missing; gives the files."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

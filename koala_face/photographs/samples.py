@@ -4,23 +4,25 @@ Colour is (H, W) gray, (H, W, 3) RGB or (H, W, 4) CMYK where 0 is no ink; alpha 
 (H, W) or None. Both are uint8 or uint16 over the whole range of the type.
 """
 
-from pathlib import Path
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import imagecodecs
 import numpy as np
-import tifffile
 from PIL import Image
 
-# TIFF 6.0 and its supplements: the tags Compression, PhotometricInterpretation, ExtraSamples.
-UNCOMPRESSED = 1
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, SEPARATED = 0, 1, 2, 5
-CHANNELS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, SEPARATED: 4}
-PREMULTIPLIED, STRAIGHT = 1, 2
 # Pillow's rarer modes, and the one that loses nothing.
 PLAIN_MODES = {"1": "L", "La": "LA", "RGBa": "RGBA"}
 
 
-def samples_of_image(image: Image.Image, depth: int = 8):
+class Samples(NamedTuple):
+    """Colour and alpha as above, and notes on how they were scaled."""
+
+    color: np.ndarray
+    alpha: np.ndarray | None = None
+    notes: Sequence[str] = ()
+
+
+def samples_of_image(image: Image.Image, depth: int = 8) -> Samples:
     """Take a loaded Pillow image apart.
 
     Args:
@@ -28,10 +30,11 @@ def samples_of_image(image: Image.Image, depth: int = 8):
     """
     key = image.info.get("transparency")
     if image.mode == "F":
-        return scale_to_sixteen_bit(np.asarray(image), 32)[0], None
+        samples, notes = scale_to_sixteen_bit(np.asarray(image), 32)
+        return Samples(samples, None, notes)
     if image.mode == "I" or image.mode.startswith("I;16"):
         # Pillow scales such files to 16 bits, in 32-bit integers.
-        return np.clip(np.asarray(image), 0, 65535).astype(np.uint16), None
+        return Samples(np.clip(np.asarray(image), 0, 65535).astype(np.uint16))
     if image.mode in ("P", "PA"):
         clear = key is not None or image.mode == "PA" or image.palette.mode == "RGBA"
         image = image.convert("RGBA" if clear else "RGB")
@@ -43,55 +46,11 @@ def samples_of_image(image: Image.Image, depth: int = 8):
     if mode in ("LA", "RGBA"):
         return split_alpha(samples)
     if key is None or mode == "CMYK":
-        return samples, None
-    return samples, key_to_alpha(samples, np.asarray(key) * 255 // (2**depth - 1))
+        return Samples(samples)
+    return Samples(samples, key_to_alpha(samples, np.asarray(key) * 255 // (2**depth - 1)))
 
 
-def samples_of_png(data: bytes, key=None):
-    """Decode a 16-bit PNG; `key` is its transparent gray or colour, if it names one."""
-    samples = imagecodecs.png_decode(data)
-    if samples.ndim == 3 and samples.shape[2] in (2, 4):
-        return split_alpha(samples)
-    samples = samples.reshape(samples.shape[:2]) if samples.shape[2:] == (1,) else samples
-    return samples, None if key is None else key_to_alpha(samples, np.asarray(key))
-
-
-def samples_of_tiff(page: tifffile.TiffPage, path: Path):
-    """Decode the first page, of more than 8 bits a sample; gives notes on its scaling as well."""
-    channels = CHANNELS.get(page.photometric)
-    flat = page.ndim == (2 if page.samplesperpixel == 1 else 3)
-    if channels is None or page.samplesperpixel < channels or not flat:
-        raise ValueError(
-            f"a TIFF of {page.bitspersample} bits a sample with photometric "
-            f"{int(page.photometric)} and {page.samplesperpixel} samples a pixel"
-        )
-    if page.compression == UNCOMPRESSED:
-        samples = page.asarray()
-    else:
-        # By libtiff: the decoder of LZW that tifffile takes reads beyond its memory where a file
-        # is damaged (imagecodecs 2025.3.30, the last for Python 3.10).
-        samples = imagecodecs.tiff_decode(path.read_bytes(), index=0)
-        if samples.shape != page.shape:
-            raise ValueError(f"{samples.shape} samples, expected {page.shape}")
-    axes = page.axes
-    if "S" in axes:
-        samples = np.moveaxis(samples, axes.index("S"), -1)
-    samples, notes = scale_to_sixteen_bit(samples, page.bitspersample)
-    if page.photometric == WHITE_IS_ZERO:
-        samples = 65535 - samples
-    if samples.ndim == 2:
-        return samples, None, notes
-    color = samples[..., 0] if channels == 1 else samples[..., :channels]
-    kinds = tuple(int(kind) for kind in page.extrasamples or ())
-    alpha = None
-    if kinds and kinds[0] in (PREMULTIPLIED, STRAIGHT):
-        alpha = np.ascontiguousarray(samples[..., channels])
-        if kinds[0] == PREMULTIPLIED:
-            color = _divide_by_alpha(color, alpha)
-    return np.ascontiguousarray(color), alpha, notes
-
-
-def scale_to_sixteen_bit(samples, bits: int):
+def scale_to_sixteen_bit(samples: np.ndarray, bits: int) -> tuple[np.ndarray, list[str]]:
     """Scale any unsigned or float samples to uint16 in 0-65535; gives notes as well.
 
     Floats are taken as gamma-encoded, 0-1; if they pass 2, as 0-255 or 0-65535, and what
@@ -117,13 +76,13 @@ def scale_to_sixteen_bit(samples, bits: int):
     return np.round(scaled).astype(np.uint16), [note]
 
 
-def split_alpha(samples):
+def split_alpha(samples: np.ndarray) -> Samples:
     """(H, W, 2) or (H, W, 4) to gray or RGB and the alpha behind it."""
     color = samples[..., 0] if samples.shape[2] == 2 else samples[..., :3]
-    return np.ascontiguousarray(color), np.ascontiguousarray(samples[..., -1])
+    return Samples(np.ascontiguousarray(color), np.ascontiguousarray(samples[..., -1]))
 
 
-def key_to_alpha(samples, key):
+def key_to_alpha(samples: np.ndarray, key: np.ndarray) -> np.ndarray:
     """Alpha of a picture in which one gray or one colour is transparent."""
     clear = samples == key
     if samples.ndim == 3:
@@ -131,7 +90,8 @@ def key_to_alpha(samples, key):
     return np.where(clear, 0, np.iinfo(samples.dtype).max).astype(samples.dtype)
 
 
-def _divide_by_alpha(color, alpha):
-    weight = np.maximum(alpha, 1).astype(np.float32) / 65535.0
-    weight = weight if color.ndim == 2 else weight[..., None]
-    return np.round(np.clip(color / weight, 0, 65535)).astype(np.uint16)
+def divide_by_alpha(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Undo premultiplication, of 16 bits."""
+    opacity = np.maximum(alpha, 1).astype(np.float32) / 65535.0
+    opacity = opacity if color.ndim == 2 else opacity[..., None]
+    return np.round(np.clip(color / opacity, 0, 65535)).astype(np.uint16)

@@ -14,15 +14,18 @@ multiply-adds that a 256x256 portrait needs:
 - what is left are matrix products, which XLA runs near the processor's peak. So
   compile the step: `tf.function(jit_compile=True)`.
 
-On a GPU the plain model is the better choice: cuDNN does the same by itself.
+On a GPU the plain model is the better choice: cuDNN does the same by itself. `quickest` chooses.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from koala_face import models
+
+keras = tf.keras
 
 
 class Bilinear(NamedTuple):
@@ -80,7 +83,20 @@ UPSAMPLED = Bilinear(
 )
 
 
-def fast_forward(model, luminance, embedding, training: bool = False) -> tf.Tensor:
+def quickest(model: keras.Model, compiled: bool) -> Callable[..., tf.Tensor]:
+    """The model, or what stands for it at every call `model([luminance, embedding], training=...)`.
+
+    On a CPU, compiled by XLA and in float32, that is `fast_forward` of the same variables.
+    """
+    precise = model.get_layer("encoder_conv1").compute_dtype == "float32"
+    if compiled and precise and not tf.config.list_logical_devices("GPU"):
+        return lambda inputs, training: fast_forward(model, *inputs, training)
+    return model
+
+
+def fast_forward(
+    model: keras.Model, luminance: tf.Tensor, embedding: tf.Tensor, training: bool = False
+) -> tf.Tensor:
     """Compute `model([luminance, embedding], training=training)` with fewer multiplications.
 
     With `training`, batch statistics normalize and the moving ones are updated, as Keras 3's
@@ -90,34 +106,36 @@ def fast_forward(model, luminance, embedding, training: bool = False) -> tf.Tens
 
     Args:
         model: from `models.build_colorizer`, or read from a file.
-        luminance: (B, N, N, 1) float, L*/100.
+        luminance: (B, N, M, 1) float, L*/100.
         embedding: (B, D) float.
 
     Returns:
-        (B, N, N, 2), a*/128 and b*/128.
+        (B, N, M, 2), a*/128 and b*/128.
     """
-    features = _apply_rows(model, luminance, models.ENCODER, "encoder", training)
+    tables = models.find_network(model.name)
+    features = 2.0 * luminance - 1.0 if tables.centred else luminance
+    features = _apply_rows(model, features, tables.encoder, "encoder", training)
     features = _apply_fusion(model, features, embedding, training)
-    return _apply_rows(model, features, models.DECODER, "decoder", training)
+    return _apply_rows(model, features, tables.decoder, "decoder", training)
 
 
-def bilinear_convolution(x, kernel, scheme: Bilinear) -> tf.Tensor:
+def bilinear_convolution(x: tf.Tensor, kernel: tf.Tensor, scheme: Bilinear) -> tf.Tensor:
     """Convolve (B, H, W, C) with a 3x3 `kernel` (3, 3, C, F), padded "same", by `scheme`."""
     channels, filters = kernel.shape[2:]
     stretch = len(scheme.outputs) / scheme.step
     height, width = (int(n * stretch) for n in x.shape[1:3])
     count = len(scheme.inputs)
-    taps = _mix(scheme.taps, tf.unstack(kernel), axis=0)
-    taps = _mix(scheme.taps, tf.unstack(taps, axis=1), axis=1)
-    x = _mix(scheme.inputs, _windows(x, scheme, axis=1), axis=0)
-    x = _mix(scheme.inputs, _windows(x, scheme, axis=3), axis=1)
+    taps = _stack_weighted(scheme.taps, tf.unstack(kernel), axis=0)
+    taps = _stack_weighted(scheme.taps, tf.unstack(taps, axis=1), axis=1)
+    x = _stack_weighted(scheme.inputs, _windows(x, scheme, axis=1), axis=0)
+    x = _stack_weighted(scheme.inputs, _windows(x, scheme, axis=3), axis=1)
     rows, columns = x.shape[3:5]
     products = tf.matmul(
         tf.reshape(x, [count**2, -1, channels]), tf.reshape(taps, [count**2, channels, filters])
     )
     products = tf.reshape(products, [count, count, -1, rows, columns, filters])
-    y = _mix(scheme.outputs, tf.unstack(products, axis=1), axis=4)
-    y = _mix(scheme.outputs, tf.unstack(y), axis=2)
+    y = _stack_weighted(scheme.outputs, tf.unstack(products, axis=1), axis=4)
+    y = _stack_weighted(scheme.outputs, tf.unstack(y), axis=2)
     outputs = len(scheme.outputs)
     y = tf.reshape(y, [-1, rows * outputs, columns * outputs, filters])
     return y[:, :height, :width]
@@ -144,7 +162,7 @@ def _apply_rows(model, x, rows, part: str, training: bool):
         if row.activation == "tanh":
             x = tf.tanh(x + layer.bias)
         else:
-            norm = model.get_layer(f"{part}_norm{convolutions}")
+            norm = _norm_of(model, f"{part}_norm{convolutions}")
             x = _normalized_relu(x, layer.bias, norm, training)
     return _upsample(x) if upsample else x
 
@@ -156,7 +174,12 @@ def _apply_fusion(model, features, embedding, training: bool):
     channels = features.shape[-1]
     shared = tf.matmul(embedding, kernel[0, 0, channels:])
     x = tf.nn.conv2d(features, kernel[:, :, :channels], 1, "SAME") + shared[:, None, None]
-    return _normalized_relu(x, layer.bias, model.get_layer("fusion_norm1"), training)
+    return _normalized_relu(x, layer.bias, _norm_of(model, "fusion_norm1"), training)
+
+
+def _norm_of(model, name: str):
+    """The batch normalization of that name; None in a network that has none."""
+    return model.get_layer(name) if models.find_network(model.name).batch_norm else None
 
 
 def _convolve(x, kernel, row: models.Conv, upsample: bool):
@@ -188,7 +211,7 @@ def _windows(x, scheme: Bilinear, axis: int) -> list:
     ]
 
 
-def _mix(matrix: np.ndarray, tensors, axis: int) -> tf.Tensor:
+def _stack_weighted(matrix: np.ndarray, tensors, axis: int) -> tf.Tensor:
     """Stack along `axis` the sums of `tensors` that the rows of `matrix` weigh."""
     mixed = []
     for weights in matrix:
@@ -198,7 +221,9 @@ def _mix(matrix: np.ndarray, tensors, axis: int) -> tf.Tensor:
 
 
 def _normalized_relu(x, bias, norm, training: bool):
-    """Bias, ReLU and the batch normalization of layer `norm`."""
+    """Bias, ReLU and the batch normalization of layer `norm`, if there is one."""
+    if norm is None:
+        return tf.nn.relu(x + bias)
     bias, gamma, beta = (tf.convert_to_tensor(v) for v in (bias, norm.gamma, norm.beta))
     if not training:
         scale = tf.math.rsqrt(norm.moving_variance + norm.epsilon) * gamma

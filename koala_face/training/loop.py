@@ -1,43 +1,34 @@
-"""Training (Section II.F): Adam on the mean squared error of ab, in epochs of fixed steps.
+"""The loop of Section II.F: epochs of fixed steps, each followed by its validation.
 
 The network that trains is not the one that is validated and saved: that is a copy of it whose
-batch norm statistics are measured over training portraits (see `batch_norm`). The order of the
+batch norm statistics are measured over training portraits (see `validation`). The order of the
 portraits depends on seed and step alone, so a run that is stopped anywhere goes on as if nothing
 had happened.
 """
 
-import datetime
 import logging
+import os
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
-from koala_face import models
 from koala_face.data.portraits import Portraits
 from koala_face.figures.paper import draw_loss
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.files import ModelDescription, load_model, save_model
-from koala_face.training import sampling
+from koala_face.training import sampling, step
 from koala_face.training.interrupts import deferred_interrupt
 from koala_face.training.losses import make_loss
+from koala_face.training.progress import Progress, TensorBoardLog
 from koala_face.training.recipe import Recipe
-from koala_face.training.run_folder import RunFolder
-from koala_face.training.step import (
-    WeightAverage,
-    learning_rate_of,
-    make_optimizer,
-    make_train_step,
-)
-from koala_face.training.tensorboard import TensorBoardLog
-from koala_face.training.validation import Validation, statistics_batches
+from koala_face.training.run_folder import RunFolder, RunFolderError
+from koala_face.training.state import State
+from koala_face.training.validation import Validation
 
 keras = tf.keras
 log = logging.getLogger(__name__)
-
-# The first steps are slower: they compile.
-UNMEASURED_STEPS = 2
 
 
 class TrainingError(KoalaFaceError):
@@ -57,70 +48,31 @@ class Training:
         precision: str = "float32",
         tensorboard: bool = False,
     ):
-        self.train = train
-        self.run, self.recipe, self.description = run, recipe, description
+        self.train, self.run, self.recipe, self.description = train, run, recipe, description
         self.tensorboard = TensorBoardLog(run.path / "tensorboard") if tensorboard else None
-        shape = (description.embedding_dim, description.size)
-        keras.mixed_precision.set_global_policy(precision)
-        self.model = models.build_colorizer(*shape)
-        keras.mixed_precision.set_global_policy("float32")
-        self.inference_model = models.build_colorizer(*shape)
-        self.validation = Validation(self.inference_model, validation, recipe)
-        self.learning_rate = learning_rate_of(recipe)
-        self.optimizer = make_optimizer(self.model, self.learning_rate)
-        self.average = WeightAverage(self.model, recipe.averaging)
-        loss = make_loss(recipe.loss, train)
-        self.train_step = make_train_step(
-            self.model, self.optimizer, recipe.xla, loss, self.average.update
+        self.model = step.build_in(precision, description)
+        self.inference_model = step.build_in("float32", description)
+        passes = (recipe.batch_size, recipe.epochs, recipe.steps_per_epoch)
+        self.validation = Validation(self.inference_model, validation, *passes, recipe.xla)
+        rate = step.learning_rate_of(recipe.schedule, recipe.learning_rate, recipe.steps)
+        self.learning_rate, optimizer = rate, step.make_optimizer(self.model, rate)
+        self.average = step.WeightAverage(self.model, recipe.averaging)
+        self.state = State(run.state_folder, self.model, optimizer, self.average)
+        loss = make_loss(recipe.loss, train.rgb)
+        self.train_step = step.make_train_step(
+            self.model, optimizer, recipe.xla, loss, self._count_step
         )
-        self.noise = sampling.noise_deviation(recipe, train.embeddings)
-        self.estimated = False
-        self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-        state = tf.train.Checkpoint(
-            model=self.model,
-            optimizer=self.optimizer,
-            average=self.average,
-            position=self.position,
-            loss_sum=self.loss_sum,
-        )
-        self.states = tf.train.CheckpointManager(state, str(run.state_folder), max_to_keep=2)
+        self.noise = sampling.noise_deviation(recipe.embedding_noise, train.embeddings)
+        self.progress = Progress(recipe.epochs, recipe.steps_per_epoch)
 
     @property
     def step(self) -> int:
         """Steps trained so far."""
-        return int(self.position)
+        return int(self.state.position)
 
-    def restore(self) -> int:
-        """Go back to the last saved step, 0 if there is none; returns it."""
-        self.states.restore_or_initialize()
-        # A row that was written when the state was not belongs to an epoch yet to be repeated;
-        # a state whose row is missing, to one whose end is yet to be repeated.
-        ended, begun = divmod(self.step, self.recipe.steps_per_epoch)
-        history = self.run.history()[:ended]
-        self.run.write_history(history)
-        if len(history) == ended and not begun:
-            self.loss_sum.assign(0.0)
-        return self.step
-
-    def start_from(self, path) -> None:
-        """Take the weights of a model file in place of random ones, whatever its size.
-
-        Raises:
-            ModelFileError: for a file that is no model of this package.
-            TrainingError: if its descriptor is another one.
-        """
-        model, found = load_model(path)
-        asked = self.description
-        if (found.backbone, found.layer) != (asked.backbone, asked.layer):
-            raise TrainingError(
-                f"Expected a model with the descriptor {asked.backbone} ({asked.layer}) to start "
-                f"from. Received: {path} with {found.backbone} ({found.layer})."
-            )
-        self.model.set_weights(model.get_weights())
-        self.average.restart()
-
-    def fit(self, after_epoch=None) -> list[dict]:
+    def fit(
+        self, after_epoch: Callable[[list[dict], keras.Model], None] | None = None
+    ) -> list[dict]:
         """Train the epochs that are left; returns the history, a dict per epoch.
 
         Args:
@@ -133,119 +85,157 @@ class Training:
         with deferred_interrupt() as stop_if_asked:
             try:
                 for epoch in range(len(self.run.history()), self.recipe.epochs):
+                    started = time.monotonic()
                     self._train_epoch(epoch, stop_if_asked)
-                    self._finish_epoch()
+                    untreated, treated = self._validate(stop_if_asked)
+                    self._finish_epoch(untreated, treated, time.monotonic() - started)
                     if after_epoch:
                         after_epoch(self.run.history(), self.inference_model)
             except KeyboardInterrupt:
-                self.save_state()
-                self._prepare_inference_model(batches=2)
-                save_model(self.inference_model, self.run.model_file, self.description)
-                log.info("Stopped after step %d; %s is usable.", self.step, self.run.model_file)
+                self._save_interrupted()
                 raise
         return self.run.history()
 
-    def save_state(self) -> None:
-        """Write weights, optimizer and position: a resumed run goes on from here."""
-        self.states.save()
-
-    def _train_epoch(self, epoch: int, stop_if_asked) -> None:
+    def _train_epoch(self, epoch: int, stop_if_asked: Callable[[], None]) -> None:
         """Train the steps that are left of an epoch, counted from 0."""
         recipe = self.recipe
-        self.epoch_started = saved = time.monotonic()
-        measured = self.step + UNMEASURED_STEPS
-        bar = tqdm(
-            self._batches(self.step, (epoch + 1) * recipe.steps_per_epoch),
-            desc=f"epoch {epoch + 1}/{recipe.epochs}",
-            total=recipe.steps_per_epoch,
-            initial=self.step - epoch * recipe.steps_per_epoch,
-            unit="step",
-            disable=None,
-            leave=False,
-        )
-        for (luminance, embedding), ab in bar:
+        saved = time.monotonic()
+        batches = self._batches(self.step, (epoch + 1) * recipe.steps_per_epoch)
+        for (luminance, embedding), ab in self.progress.start(batches, self.step):
             stop_if_asked()
+            before = self.step
             loss = float(self.train_step(luminance, embedding, ab))
-            self._check(loss)
-            self.position.assign_add(1)
-            self.loss_sum.assign_add(loss)
-            bar.set_postfix(loss=f"{loss:.5f}")
-            if self.step == measured:
-                measuring = time.monotonic()
-            elif self.step == measured + 1 and not self.estimated:
-                self._estimate(time.monotonic() - measuring)
+            self._check(loss, before)
+            self.progress.show(loss)
             if time.monotonic() - saved > recipe.save_seconds:
-                self.save_state()
+                self.state.save()
                 saved = time.monotonic()
 
-    def _estimate(self, seconds_per_step: float) -> None:
-        """Say once how long the steps left will take, without the validations between them."""
-        left = self.recipe.steps - self.step
-        duration = datetime.timedelta(seconds=round(left * seconds_per_step))
-        log.info(
-            "%.2f s a step: about %s for the %d steps left, validation not counted.",
-            *(seconds_per_step, duration, left),
-        )
-        self.estimated = True
+    def _validate(self, stop_if_asked: Callable[[], None]) -> tuple[float, float]:
+        """The validation loss with batch norm's moving averages and with measured statistics."""
+        self.inference_model.set_weights(self.model.get_weights())
+        untreated = self.validation.error(stop_if_asked)
+        save_model(self.inference_model, self.run.moving_averages_file, self.description)
+        self._prepare_inference_model(self.validation.statistics_batches, stop_if_asked)
+        return untreated, self.validation.error(stop_if_asked)
 
-    def _batches(self, start: int, stop: int) -> tf.data.Dataset:
-        """The training batches of steps `start` to `stop`."""
-        return sampling.training_batches(self.train, self.recipe, start, stop, self.noise)
-
-    def _check(self, loss: float) -> None:
-        if np.isfinite(loss):
-            return
-        epoch, step = divmod(self.step, self.recipe.steps_per_epoch)
-        raise TrainingError(
-            f"Expected a finite loss. Received: {loss} in epoch {epoch + 1}, step {step + 1}. "
-            "Likely causes: a learning rate that is too high (try a tenth with "
-            "--learning-rate), NaN in the embeddings (delete the cache), or mixed precision. "
-            f"The model of the last whole epoch is kept: {self.run.model_file}."
-        )
-
-    def _finish_epoch(self) -> None:
-        """Validate, save the models, the history and its figure, and at last the state."""
+    def _finish_epoch(self, untreated: float, treated: float, seconds: float) -> None:
+        """Save the models, the state, the history and its figure, in this order."""
         history, steps_per_epoch = self.run.history(), self.recipe.steps_per_epoch
-        untreated, treated = self._validate_both()
         rate = self.learning_rate
         row = {
             "epoch": self.step // steps_per_epoch,
-            "loss": float(self.loss_sum) / steps_per_epoch,
+            "loss": float(self.state.loss_sum) / steps_per_epoch,
             "val_loss": treated,
             "val_loss_untreated": untreated,
             "learning_rate": float(rate(self.step - 1) if callable(rate) else rate),
-            "seconds": round(time.monotonic() - self.epoch_started, 1),
+            "seconds": round(seconds, 1),
         }
         best = treated < min((past["val_loss"] for past in history), default=np.inf)
         history.append(row)
         save_model(self.inference_model, self.run.model_file, self.description)
         if best:
             save_model(self.inference_model, self.run.best_file, self.description)
+        # Before the row, so that a history without a state is one that lost it.
+        self.state.save()
         self.run.write_history(history)
-        draw_loss(history, self.run.loss_figure)
+        self.state.loss_sum.assign(0.0)
+        draw_loss(history, self.run.loss_figure, self.recipe.loss)
         if self.tensorboard:
             self.tensorboard.write(row)
-        self.loss_sum.assign(0.0)
-        self.save_state()
         log.info(
             "epoch %(epoch)d: loss %(loss).6f, val_loss %(val_loss).6f "
             "(with moving averages %(val_loss_untreated).6f), %(seconds).0f s" + best * ", best",
             row,
         )
 
-    def _validate_both(self) -> tuple[float, float]:
-        """The validation loss with batch norm's moving averages and with measured statistics."""
-        self.inference_model.set_weights(self.model.get_weights())
-        untreated = self.validation.error()
-        save_model(self.inference_model, self.run.moving_averages_file, self.description)
-        self._prepare_inference_model()
-        return untreated, self.validation.error()
+    def restore(self) -> int:
+        """Go back to the last saved step, 0 if there is none; returns it.
 
-    def _prepare_inference_model(self, batches: int | None = None) -> None:
+        Raises:
+            RunFolderError: if the state is lost of a run with finished epochs, or the history.
+        """
+        history = self.run.history()
+        if not self.state.restore() and history:
+            raise RunFolderError(
+                f"Expected a state in {self.run.state_folder} to go on from, since history.csv "
+                f"has {len(history)} epochs. Found: none that can be read. "
+                + self.run.describe_usable()
+            )
+        # A row that was written when the state was not belongs to an epoch yet to be repeated;
+        # a state whose row is missing, to one whose end is yet to be repeated.
+        ended, begun = divmod(self.step, self.recipe.steps_per_epoch)
+        if len(history) < ended - (not begun):
+            raise RunFolderError(
+                f"Expected {ended} epochs in {self.run.history_file}, since the state is of step "
+                f"{self.step}. Found: {len(history)}. {self.run.describe_usable()}"
+            )
+        if len(history) > ended:
+            self.run.write_history(history[:ended])
+        if len(history) >= ended and not begun:
+            self.state.loss_sum.assign(0.0)
+        return self.step
+
+    def start_from(self, path: str | os.PathLike) -> None:
+        """Take the weights of a model file in place of random ones, whatever its size.
+
+        Raises:
+            ModelFileError: for a file that is no model of this package.
+            TrainingError: if its descriptor is another one, or its network.
+        """
+        model, found = load_model(path)
+        asked = self.description
+        if (found.backbone, found.layer) != (asked.backbone, asked.layer):
+            raise TrainingError(
+                f"Expected a model with the descriptor {asked.backbone} ({asked.layer}) to start "
+                f"from. Received: {path} with {found.backbone} ({found.layer})."
+            )
+        if found.network != asked.network:
+            raise TrainingError(
+                f"Expected the network {asked.network} to start from. Received: {path} with "
+                f"{found.network}."
+            )
+        self.model.set_weights(model.get_weights())
+        self.average.restart()
+
+    def _count_step(self, loss: tf.Tensor) -> None:
+        """What else moves with the weights, in the same graph."""
+        self.average.update()
+        self.state.count(loss)
+
+    def _batches(self, start: int, stop: int) -> tf.data.Dataset:
+        """The training batches of steps `start` to `stop`."""
+        recipe = self.recipe
+        varied = {"flip": recipe.flip, "crop": recipe.crop, "noise": self.noise}
+        return sampling.training_batches(
+            self.train, start, stop, recipe.batch_size, recipe.seed, **varied
+        )
+
+    def _prepare_inference_model(
+        self, count: int, stop_if_asked: Callable[[], None] = lambda: None
+    ) -> None:
         """Copy the network's weights, or their average, to `inference_model` and measure its batch
-        norm statistics, over the steps trained last."""
+        norm statistics, over `count` batches of the steps trained last."""
         self.inference_model.set_weights(self.model.get_weights())
         self.average.copy_to(self.inference_model)
-        batches = batches or statistics_batches(self.recipe)
-        start = max(self.step - batches, 0)
-        self.validation.reestimate(self._batches(start, start + batches))
+        start = max(self.step - count, 0)
+        self.validation.reestimate(self._batches(start, start + count), stop_if_asked)
+
+    def _save_interrupted(self) -> None:
+        if not np.isfinite(float(self.state.loss_sum)):
+            return  # interrupted between a step that failed and its error
+        self.state.save()
+        self._prepare_inference_model(count=2)
+        save_model(self.inference_model, self.run.model_file, self.description)
+        log.info("Stopped after step %d; %s is usable.", self.step, self.run.model_file)
+
+    def _check(self, loss: float, steps_before: int) -> None:
+        if np.isfinite(loss):
+            return
+        epoch, step = divmod(steps_before, self.recipe.steps_per_epoch)
+        raise TrainingError(
+            f"Expected a finite loss. Received: {loss} in epoch {epoch + 1}, step {step + 1}. "
+            "Likely causes: a learning rate that is too high (try a tenth with "
+            "--learning-rate), NaN in the embeddings (delete the cache), or mixed precision. "
+            f"The model of the last whole epoch is kept: {self.run.model_file}."
+        )

@@ -8,12 +8,16 @@ answers that.
 """
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from koala_face.color import AB_SCALE, scaled_lab_to_rgb
 from koala_face.data.color_statistics import SAMPLED_AT_ONCE, sampled_ab
+from koala_face.data.row_file import Rows
+
+Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 # Huber's threshold, 10 units of a* and b*: errors above it count by their size, not its square.
 HUBER_DELTA = 10.0 / AB_SCALE
@@ -31,43 +35,43 @@ SMOOTHING = 5.0
 COUNTED = 1000
 
 
-def make_loss(name: str, portraits):
+def make_loss(name: str, rgb: Rows | np.ndarray) -> Loss:
     """The loss of a name out of `recipe.LOSSES`.
 
     Args:
-        portraits: the training portraits, a `data.Portraits`; "rebalanced" counts their colours.
+        rgb: the training portraits, (N, S, S, 3) uint8; "rebalanced" counts their colours.
     """
     if name == "rebalanced":
-        return make_rebalanced(color_weights(count_colors(portraits.rgb)))
+        return make_rebalanced(color_weights(count_colors(rgb)))
     return {
-        "mse": mean_squared_error,
+        "mse": mse_loss,
         "huber": huber,
         "rgb": rgb_huber,
-        "rgb-mse": rgb_mean_squared_error,
+        "rgb-mse": rgb_mse_loss,
     }[name]
 
 
-def mean_squared_error(luminance, predicted, ab):
+def mse_loss(luminance: tf.Tensor, predicted: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:
     """Equation 2, over all values of all portraits."""
     return tf.reduce_mean(tf.math.squared_difference(predicted, ab))
 
 
-def huber(luminance, predicted, ab):
+def huber(luminance: tf.Tensor, predicted: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:
     """Half the square of small errors, and a line beyond `HUBER_DELTA` (Huber, 1964)."""
     return _huber(predicted, ab, HUBER_DELTA)
 
 
-def rgb_huber(luminance, predicted, ab):
+def rgb_huber(luminance: tf.Tensor, predicted: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:
     """Huber's error of the sRGB that is seen, clipped as it is, and `AB_SHARE` of that of ab."""
     seen, true = (scaled_lab_to_rgb(luminance, colors) for colors in (predicted, ab))
     return _huber(seen, true, RGB_DELTA) + AB_SHARE * _huber(predicted, ab, HUBER_DELTA)
 
 
-def rgb_mean_squared_error(luminance, predicted, ab):
+def rgb_mse_loss(luminance: tf.Tensor, predicted: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:
     """Equation 2 of the sRGB that is seen, and `AB_SHARE` of that of ab."""
     seen, true = (scaled_lab_to_rgb(luminance, colors) for colors in (predicted, ab))
-    error = mean_squared_error(luminance, seen, true)
-    return error + AB_SHARE * mean_squared_error(luminance, predicted, ab)
+    error = mse_loss(luminance, seen, true)
+    return error + AB_SHARE * mse_loss(luminance, predicted, ab)
 
 
 def _huber(predicted, true, delta: float):
@@ -76,7 +80,7 @@ def _huber(predicted, true, delta: float):
     return tf.reduce_mean(small * (error - 0.5 * small))
 
 
-def make_rebalanced(weights: np.ndarray):
+def make_rebalanced(weights: np.ndarray) -> Loss:
     """The squared error of each pixel, weighted by how rare its true colour is.
 
     Args:
@@ -92,7 +96,7 @@ def make_rebalanced(weights: np.ndarray):
     return rebalanced
 
 
-def count_colors(rgb) -> np.ndarray:
+def count_colors(rgb: Rows | np.ndarray) -> np.ndarray:
     """How the pixels of up to `COUNTED` portraits, (N, S, S, 3) uint8, share the bins of ab."""
     counts = np.zeros((BINS, BINS))
     edges = (np.arange(BINS + 1) - BINS / 2) * BIN

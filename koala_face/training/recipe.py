@@ -5,6 +5,7 @@ is off until a flag of `koala_face.train` asks for it.
 """
 
 import dataclasses
+import math
 
 from koala_face.foundation.commands import setting
 from koala_face.foundation.errors import KoalaFaceError
@@ -30,7 +31,11 @@ class Recipe:
         "learning rate over the run; cosine falls to zero",
         choices=SCHEDULES,
     )
-    loss: str = setting("mse", "what is made small", choices=LOSSES)  # II.F
+    loss: str = setting(
+        "mse",  # II.F
+        "what is made small; best.h5 is chosen by the mse of a* and b* whatever it is",
+        choices=LOSSES,
+    )
     # Beyond the paper: it names neither augmentation nor averaging.
     flip: bool = setting(False, "mirror every other portrait")
     crop: float = setting(0.0, "largest share of height and width that random crops cut off")
@@ -56,12 +61,17 @@ class Recipe:
             RecipeError: names the setting, what was expected and what came.
         """
         for name in ("epochs", "steps_per_epoch", "batch_size"):
-            self._expect(name, getattr(self, name) >= 1, "1 or more")
-        self._expect("learning_rate", self.learning_rate > 0, "a number above 0")
-        self._expect("crop", 0 <= self.crop < 1, "0 or more, below 1")
-        self._expect("embedding_noise", self.embedding_noise >= 0, "0 or more")
-        self._expect("averaging", 0 <= self.averaging < 1, "0 or more, below 1")
+            self.expect(name, getattr(self, name) >= 1, "1 or more")
+        self.expect("learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
+        self.expect("schedule", self.schedule in SCHEDULES, " or ".join(SCHEDULES))
+        self.expect("loss", self.loss in LOSSES, " or ".join(LOSSES))
+        self.expect("crop", 0 <= self.crop < 1, "0 or more, below 1")
+        self.expect("embedding_noise", 0 <= self.embedding_noise < math.inf, "0 or more")
+        self.expect("averaging", 0 <= self.averaging < 1, "0 or more, below 1")
+        self.expect("seed", 0 <= self.seed < 2**32, "0 or more, below 2**32")
+        self.expect("save_seconds", self.save_seconds >= 0, "0 or more")
 
-    def _expect(self, name: str, fits: bool, expected: str) -> None:
+    def expect(self, name: str, fits: bool, expected: str) -> None:
+        """Raise a RecipeError about the setting `name` unless it fits."""
         if not fits:
             raise RecipeError(f"Expected {name} of {expected}. Received: {getattr(self, name)}.")

@@ -11,26 +11,35 @@ import tensorflow as tf
 
 from koala_face.data import pipeline
 from koala_face.data.portraits import Portraits
-from koala_face.training.recipe import Recipe
+from koala_face.data.row_file import Rows
 
 # Variations are drawn in blocks, so that a position is reached without those before it.
 BLOCK = 4096
 
 
 def training_batches(
-    portraits: Portraits, recipe: Recipe, start: int, stop: int, noise: np.ndarray | None
+    portraits: Portraits,
+    start: int,
+    stop: int,
+    batch_size: int,
+    seed: int,
+    flip: bool = False,
+    crop: float = 0.0,
+    noise: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """The training pairs of steps `start` to `stop`; see `pipeline.batches`.
 
     Args:
+        flip: mirror every other portrait.
+        crop: the largest cut of `sample_windows`.
         noise: its standard deviation for `vary_embeddings`; None adds none.
     """
-    span = (recipe.seed, start * recipe.batch_size, stop * recipe.batch_size)
+    span = (seed, start * batch_size, stop * batch_size)
     order = sample_order(len(portraits), *span)
-    flips = sample_flips(*span) if recipe.flip else None
-    windows = sample_windows(recipe.crop, *span) if recipe.crop else None
-    pairs = pipeline.batches(portraits, order, recipe.batch_size, flips, windows)
-    return pairs if noise is None else vary_embeddings(pairs, noise, recipe.seed, start)
+    flips = sample_flips(*span) if flip else None
+    windows = sample_windows(crop, *span) if crop else None
+    pairs = pipeline.batches(portraits, order, batch_size, flips, windows)
+    return pairs if noise is None else vary_embeddings(pairs, noise, seed, start)
 
 
 def sample_order(count: int, seed: int, start: int, stop: int) -> np.ndarray:
@@ -70,7 +79,9 @@ def sample_windows(largest_cut: float, seed: int, start: int, stop: int) -> np.n
     return _blocks(BLOCK, (2, seed), start, stop, draw)
 
 
-def vary_embeddings(pairs: tf.data.Dataset, deviation, seed: int, step: int) -> tf.data.Dataset:
+def vary_embeddings(
+    pairs: tf.data.Dataset, deviation: np.ndarray, seed: int, step: int
+) -> tf.data.Dataset:
     """Add normal noise to the vectors of training pairs.
 
     Args:
@@ -88,14 +99,12 @@ def vary_embeddings(pairs: tf.data.Dataset, deviation, seed: int, step: int) -> 
     return pairs.enumerate(step).map(vary)
 
 
-def noise_deviation(recipe: Recipe, embeddings) -> np.ndarray | None:
-    """The `noise` that a recipe asks for; the vectors are read off the disk only if it does."""
-    if not recipe.embedding_noise:
-        return None
-    return recipe.embedding_noise * embedding_spread(embeddings)
+def noise_deviation(share: float, embeddings: Rows | np.ndarray) -> np.ndarray | None:
+    """A share of the vectors' spread, as `noise`; with 0 they are not read off the disk."""
+    return share * embedding_spread(embeddings) if share else None
 
 
-def embedding_spread(embeddings, count: int = 1000) -> np.ndarray:
+def embedding_spread(embeddings: Rows | np.ndarray, count: int = 1000) -> np.ndarray:
     """The standard deviation of each component of the first `count` vectors, (D,) float32."""
     return np.std(embeddings[:count], axis=0, dtype="float64").astype("float32")
 

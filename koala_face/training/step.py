@@ -1,24 +1,58 @@
-"""The arithmetic of Section II.F: Adam (II.F.2) on the mean squared error of ab, step by step."""
+"""The step of Section II.F: Adam (II.F.2) on the mean squared error of ab."""
 
-import functools
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from koala_face.training.fast_forward import fast_forward
-from koala_face.training.losses import mean_squared_error
-from koala_face.training.recipe import Recipe
+from koala_face.model_files.files import ModelDescription, build_network
+from koala_face.training.fast_forward import quickest
+from koala_face.training.losses import Loss, mse_loss
 
 keras = tf.keras
 
-
-def learning_rate_of(recipe: Recipe):
-    """The learning rate as Adam takes it: a constant, or a cosine from it down to zero."""
-    if recipe.schedule == "cosine":
-        return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.steps)
-    return recipe.learning_rate
+LearningRate = float | keras.optimizers.schedules.LearningRateSchedule
 
 
-def make_optimizer(model: keras.Model, learning_rate) -> keras.optimizers.Optimizer:
+def make_train_step(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    compiled: bool = True,
+    loss_of: Loss = mse_loss,
+    after_step: Callable[[tf.Tensor], None] = lambda loss: None,
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    """A function of (luminance, embedding, ab) that trains one step and returns the loss.
+
+    Args:
+        loss_of: of luminance, predicted and true ab; see `losses`.
+        after_step: called in the step's graph when the weights have moved, with the loss.
+    """
+    weights = model.trainable_variables
+    model = quickest(model, compiled)  # the same function; by Winograd's scheme on a CPU
+
+    @tf.function(autograph=False, jit_compile=compiled or None)
+    def train_step(luminance, embedding, ab):
+        with tf.GradientTape() as tape:
+            predicted = tf.cast(model([luminance, embedding], training=True), tf.float32)
+            loss = loss_of(luminance, predicted, ab)
+        gradients = tape.gradient(loss, weights)
+        optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        after_step(loss)
+        return loss
+
+    return train_step
+
+
+def build_in(precision: str, description: ModelDescription) -> keras.Model:
+    """The network of a description, computing in `precision`, such as mixed_bfloat16."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(precision)
+    try:
+        return build_network(description)
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+def make_optimizer(model: keras.Model, learning_rate: LearningRate) -> keras.optimizers.Optimizer:
     """Adam (II.F.2) with its moments already made, so that they can be restored."""
     optimizer = keras.optimizers.Adam(learning_rate)
     zeros = [tf.zeros_like(variable) for variable in model.trainable_variables]
@@ -27,16 +61,11 @@ def make_optimizer(model: keras.Model, learning_rate) -> keras.optimizers.Optimi
     return optimizer
 
 
-def quickest_forward(model: keras.Model, compiled: bool):
-    """A function of (luminance, embedding, training) in the arithmetic that is quickest here.
-
-    On a CPU, compiled by XLA and in float32, that is the rewriting of `fast_forward`: the same
-    function of the same variables. Everywhere else it is the model itself.
-    """
-    precise = model.get_layer("encoder_conv1").compute_dtype == "float32"
-    if compiled and precise and not tf.config.list_logical_devices("GPU"):
-        return functools.partial(fast_forward, model)
-    return lambda luminance, embedding, training: model([luminance, embedding], training=training)
+def learning_rate_of(schedule: str, learning_rate: float, steps: int) -> LearningRate:
+    """The learning rate as Adam takes it: constant, or a cosine from it down to zero at `steps`."""
+    if schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    return learning_rate
 
 
 class WeightAverage(tf.Module):
@@ -73,31 +102,3 @@ class WeightAverage(tf.Module):
         if self.weights:
             for weight, average in zip(model.trainable_variables, self.weights, strict=True):
                 weight.assign(average)
-
-
-def make_train_step(
-    model: keras.Model,
-    optimizer,
-    compiled: bool = True,
-    loss_of=mean_squared_error,
-    after_step=lambda: None,
-):
-    """A function of (luminance, embedding, ab) that trains one step and returns the loss.
-
-    Args:
-        loss_of: of luminance, predicted and true ab; see `losses`.
-        after_step: called in the step's graph when the weights have moved.
-    """
-    forward = quickest_forward(model, compiled)
-
-    @tf.function(autograph=False, jit_compile=compiled or None)
-    def train_step(luminance, embedding, ab):
-        with tf.GradientTape() as tape:
-            predicted = tf.cast(forward(luminance, embedding, True), tf.float32)
-            loss = loss_of(luminance, predicted, ab)
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        after_step()
-        return loss
-
-    return train_step

@@ -8,15 +8,15 @@ the weights as they are ("precise batch norm": Wu & Johnson, Rethinking "Batch" 
 """
 
 import math
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import tensorflow as tf
 
 from koala_face.data import pipeline
 from koala_face.data.portraits import Portraits
-from koala_face.training.losses import mean_squared_error
-from koala_face.training.recipe import Recipe
-from koala_face.training.step import quickest_forward
+from koala_face.training.fast_forward import quickest
+from koala_face.training.losses import mse_loss
 
 keras = tf.keras
 
@@ -33,69 +33,91 @@ class Validation:
     Args:
         model: the network of Section II.D whose error counts.
         portraits: those to validate on.
-        recipe: says in which batches, how often and whether by XLA.
+        batch_size: of its passes, and of the training batches for the statistics.
+        epochs, steps_per_epoch: of the run, which is how often all of it is done.
+        compiled: by XLA.
     """
 
-    def __init__(self, model: keras.Model, portraits: Portraits, recipe: Recipe):
-        self.portraits, self.batch_size = portraits, recipe.batch_size
-        passes = 2 * len(portraits) + statistics_batches(recipe) * recipe.batch_size
-        pixels = recipe.epochs * passes * model.inputs[0].shape[1] ** 2
-        forward = quickest_forward(model, recipe.xla and pixels > REPAID_PIXELS)
-        self.reestimate = make_reestimate(model, forward, recipe.xla)
-        self.batch_error = make_batch_error(forward, recipe.xla)
+    def __init__(
+        self,
+        model: keras.Model,
+        portraits: Portraits,
+        batch_size: int,
+        epochs: int,
+        steps_per_epoch: int,
+        compiled: bool = True,
+    ):
+        self.portraits, self.batch_size = portraits, batch_size
+        self.statistics_batches = statistics_batches(batch_size, steps_per_epoch)
+        passes = 2 * len(portraits) + self.statistics_batches * batch_size
+        pixels = epochs * passes * math.prod(model.inputs[0].shape[1:3])
+        network = quickest(model, compiled and pixels > REPAID_PIXELS)
+        self.reestimate = make_reestimate(model, network, compiled)
+        self.batch_error = make_batch_error(network, compiled)
 
-    def error(self) -> float:
-        """The mean squared error over all values of all portraits, in squared units of ab/128."""
-        order = np.arange(len(self.portraits))
-        pairs = pipeline.batches(self.portraits, order, self.batch_size)
-        errors = [float(self.batch_error(*inputs, ab)) * len(ab) for inputs, ab in pairs]
-        return sum(errors) / len(self.portraits)
+    def error(self, stop_if_asked: Callable[[], None] = lambda: None) -> float:
+        """The mean squared error over all values of all portraits, in squared units of ab/128.
+
+        Args:
+            stop_if_asked: called before each batch; may raise KeyboardInterrupt.
+        """
+        order, total = np.arange(len(self.portraits)), 0.0
+        for inputs, ab in pipeline.batches(self.portraits, order, self.batch_size):
+            stop_if_asked()
+            total += float(self.batch_error(*inputs, ab)) * len(ab)
+        return total / len(self.portraits)
 
 
-def make_batch_error(forward, compiled: bool = True):
+def make_batch_error(
+    network: Callable[..., tf.Tensor], compiled: bool = True
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
     """A function of (luminance, embedding, ab) that gives a batch's mean squared error.
 
     Args:
-        forward: of (luminance, embedding, training); see `optimization.quickest_forward`.
+        network: a model, or what `fast_forward.quickest` puts in its place.
     """
 
     @tf.function(autograph=False, jit_compile=compiled or None)
     def batch_error(luminance, embedding, ab):
-        predicted = tf.cast(forward(luminance, embedding, False), tf.float32)
-        return mean_squared_error(luminance, predicted, ab)
+        predicted = tf.cast(network([luminance, embedding], training=False), tf.float32)
+        return mse_loss(luminance, predicted, ab)
 
     return batch_error
 
 
-def statistics_batches(recipe: Recipe) -> int:
+def statistics_batches(batch_size: int, steps_per_epoch: int) -> int:
     """How many training batches to measure the statistics over: an epoch's at most."""
-    return min(math.ceil(STATISTICS_PORTRAITS / recipe.batch_size), recipe.steps_per_epoch)
+    return min(math.ceil(STATISTICS_PORTRAITS / batch_size), steps_per_epoch)
 
 
-def make_reestimate(model: keras.Model, forward, compiled: bool = True):
+def make_reestimate(
+    model: keras.Model, network: Callable[..., tf.Tensor], compiled: bool = True
+) -> Callable[[Iterable], None]:
     """A function that measures `model`'s batch norm statistics anew and sets them in place.
 
     It takes an iterable of ((luminance, embedding), ab) batches of training portraits, all of
     one batch size; see `statistics_batches`. Trainable weights are left alone. Without a single
-    batch it raises ValueError.
+    batch it raises ValueError. Its second argument is called before each; see `interrupts`.
 
     Args:
-        forward: `model` as a function of (luminance, embedding, training); see
-            `optimization.quickest_forward`.
+        network: `model`, or what `fast_forward.quickest` puts in its place.
     """
     layers = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
 
     @tf.function(autograph=False, jit_compile=compiled or None)
     def normalize(luminance, embedding):
-        forward(luminance, embedding, True)
+        network([luminance, embedding], training=True)
 
-    def reestimate(batches) -> None:
+    def reestimate(batches: Iterable, stop_if_asked: Callable[[], None] = lambda: None) -> None:
+        if not layers:
+            return  # a network without batch normalization, as the ancestor's
         momenta = [layer.momentum for layer in layers]
         means, squares, count = 0.0, 0.0, 0
         try:
             for layer in layers:
                 layer.momentum = 0.0  # one pass leaves exactly the batch's own statistics
             for (luminance, embedding), _ in batches:
+                stop_if_asked()
                 normalize(luminance, embedding)
                 mean, variance = _moving_statistics(layers)
                 means, squares, count = means + mean, squares + variance + mean**2, count + 1

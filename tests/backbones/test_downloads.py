@@ -153,6 +153,75 @@ def test_another_part_than_the_one_asked_for_is_refused(file, server, saved):
     assert downloads.download(file).read_bytes() == saved, "from its start"
 
 
+OTHER_EDITIONS = {
+    "other tag": ('"the-second-edition"', {}),
+    "no tag": (TAG, {"ETag": None}),
+    "no total": (TAG, {"Content-Range": "bytes 150000-{last}/*"}),
+    "other total": (TAG, {"Content-Range": "bytes 150000-{last}/{more}"}),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_EDITIONS)
+def test_halves_of_two_files_are_never_joined(file, server, saved, case):
+    """A server that ignores If-Range: what does not show to be the same file starts anew."""
+    server.stops = 150_000
+    with pytest.raises(WeightsError):
+        downloads.download(file)
+    tag, headers = OTHER_EDITIONS[case]
+    sizes = {"last": len(saved) - 1, "more": len(saved) + 1}
+    server.says = {name: value and value.format(**sizes) for name, value in headers.items()}
+    server.stops, server.heeds_if_range, server.tag = None, False, tag
+    server.content = saved.replace(b"fc/relu", b"fc/RELU")
+    path = downloads.download(file)
+    assert path.read_bytes() == server.content
+    assert hash_of(server.content, "sha256") in path.with_name("weights.h5.sha256").read_text()
+    assert server.ranges == (None, "bytes=150000-", None)
+
+
+def test_an_answer_without_tag_forgets_the_tag_of_another_file(file, server, saved):
+    """Cut, answered anew without a mark, cut again: the first file's mark is not the second's."""
+    server.stops = 150_000
+    with pytest.raises(WeightsError):
+        downloads.download(file)
+    server.content, server.tag = saved.replace(b"fc/relu", b"fc/RELU"), 'W/"weak"'
+    with pytest.raises(WeightsError):
+        downloads.download(file)
+    server.stops, server.tag, server.heeds_if_range = None, TAG, False
+    server.content = saved
+    assert downloads.download(file).read_bytes() == saved
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_body_that_does_not_end_is_stopped(file, server, saved, known, monkeypatch):
+    """The published size where it is known, else the longest that any of these files has."""
+    monkeypatch.setattr(downloads, "LARGEST", 450_000)
+    server.tells_length, server.pause = False, 0.02
+    server.content = saved + bytes(20_000_000)
+    size = len(saved) if known else None
+    with pytest.raises(WeightsError, match=f"{len(saved)} bytes" if known else "400 kB"):
+        downloads.download(file._replace(size=size))
+    assert server.sent < 10_000_000
+    assert leavings(weight_files.cache_path(file)) == []
+
+
+def test_what_came_before_a_reset_is_kept(file, server, saved):
+    server.stops, server.pause, server.resets = 150_000, 0.3, True
+    with pytest.raises(WeightsError, match="goes on"):
+        downloads.download(file)
+    part = weight_files.cache_path(file).with_name("weights.h5.part")
+    assert part.read_bytes() == saved[:150_000]
+    server.stops, server.pause, server.resets = None, 0.0, False
+    assert downloads.download(file).read_bytes() == saved
+    assert server.ranges[-1] == "bytes=150000-"
+
+
+def test_no_control_character_of_a_server_reaches_an_error(file, server):
+    server.reason = "\x1b[2J\x07Gone\x9b31m"
+    with pytest.raises(WeightsError) as error:
+        downloads.download(file, address=file.address.replace("weights.h5", "moved.h5"))
+    assert r"404 \x1b[2J\x07Gone\x9b31m" in str(error.value)
+
+
 def test_a_part_that_was_whole_already_is_used(file, server, saved):
     """Killed between the last byte and the renaming."""
     path = weight_files.cache_path(file)

@@ -1,6 +1,5 @@
 """Inception-ResNet-v2 and VGG19 against keras_applications 1.0.8, run on Keras 2."""
 
-import importlib.util
 import shutil
 
 import h5py
@@ -8,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from support.published_networks import run_authority
 
 from koala_face import backbones
 from koala_face.backbones import imagenet
 from koala_face.backbones.downloads import verify
+from koala_face.backbones.proof import MissingAuthorityError, run_authority
 from koala_face.backbones.weight_files import INCEPTION_RESNET_V2_WEIGHTS
 
 # keras.io/api/applications, "Parameters": 55.9M and 143.7M; exactly, by `summary()` in the
@@ -23,12 +22,13 @@ PARAMETERS = {"inception_resnet_v2": 55_873_736, "vgg19": 143_667_240}
 @pytest.fixture(scope="module", params=["vgg19", "inception_resnet_v2"])
 def network(request, tmp_path_factory, astronaut):
     """Its name, what keras_applications gives, and ours with the weights that it saved."""
-    if importlib.util.find_spec("keras_applications") is None:
-        pytest.skip("keras_applications is not installed: pip install keras-applications==1.0.8")
     folder = tmp_path_factory.mktemp(request.param)
     backbone = backbones.find_backbone(request.param)
-    authority = run_authority(request.param, folder, astronaut, backbone.input_size)
-    yield request.param, authority, backbones.build_descriptor(backbone, authority.weights)
+    try:
+        authority = run_authority(request.param, folder, astronaut, backbone.input_size)
+    except MissingAuthorityError as error:
+        pytest.skip(str(error))
+    yield request.param, authority, backbones.build_descriptor(backbone, authority.weights_path)
     shutil.rmtree(folder)  # up to 575 MB
 
 
@@ -39,6 +39,21 @@ def test_same_probabilities(network):
     assert probabilities.shape == expected.shape == (1, 1000)
     assert expected.std() > 0.3 * expected.mean(), "too even to compare"
     np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+    assert descriptor.count_params() == PARAMETERS[name] + 12
+
+
+def test_the_logits_are_what_the_softmax_is_computed_from(network):
+    name, authority, _ = network
+    backbone = backbones.find_backbone(name, "logits")
+    assert backbone.embedding_dim == 1000
+    descriptor = backbones.build_descriptor(backbone, authority.weights_path)
+    logits = descriptor(authority.pictures, training=False).numpy()
+    expected = authority.outputs["logits"]
+    assert logits.shape == expected.shape == (1, 1000)
+    assert np.ptp(expected) > 1, "too even to compare"
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    odds = np.exp(logits - logits.max())
+    np.testing.assert_allclose(odds / odds.sum(), authority.outputs["predictions"], atol=1e-6)
     assert descriptor.count_params() == PARAMETERS[name] + 12
 
 
@@ -83,7 +98,7 @@ def test_the_published_file_as_keras_itself_loads_it(name, astronaut):
     """`python -m koala_face.weights --download vgg19,inception_resnet_v2` fetches them."""
     backbone = backbones.find_backbone(name)
     path = backbones.locate_weights(backbone)
-    verify(backbone.weights, path)
+    verify(backbone.weights_file, path)
     size = backbone.input_size
     pictures = np.asarray(Image.fromarray(astronaut).resize((size, size)), "float32")[None]
     module = getattr(tf.keras.applications, name)

@@ -84,9 +84,9 @@ class NoNetwork:
         return cls()
 
     def prepare(self, pixels):
-        return NetworkInput(np.full((64, 64), 90, np.uint8), None)
+        return NetworkInput(np.full((64, 64), 38.0, np.float32), None)
 
-    def describe(self, inputs):
+    def embed(self, inputs):
         return None
 
     def predict(self, inputs, vectors):

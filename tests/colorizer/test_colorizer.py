@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from skimage.color import rgb2lab
-from support.constant_model import NONE, constant_model, save_constant_model
+from support.constant_model import NONE, constant_model, describe, save_constant_model
 
-from koala_face.colorizer.colorizer import BATCH_SIZE, Colorizer, pixels_of
+from koala_face.colorizer.colorizer import BATCH_SIZE, Colorizer
+from koala_face.colorizer.pictures import opaque_pixels, photograph_of
 from koala_face.model_files import shipped
 from koala_face.model_files.shipped import ColorizerError, shipped_model
 from koala_face.models import build_colorizer
@@ -50,7 +51,8 @@ def test_mirrored_the_colours_are_the_mean_of_both_predictions(astronaut):
     tf.keras.utils.set_random_seed(6)
     model = build_colorizer(NONE.embedding_dim, SIZE)
     plain, both = (
-        Colorizer(model, zeros, INPUT_SIZE, mirrored=mirrored) for mirrored in (False, True)
+        Colorizer(model, zeros, INPUT_SIZE, description=describe(mirrored=mirrored))
+        for mirrored in (False, True)
     )
     vectors = np.zeros((1, NONE.embedding_dim), "float32")
 
@@ -84,7 +86,7 @@ def test_photographs_of_different_sizes_go_together_and_come_out_as_alone(
 
 def test_networks_see_the_squeezed_gray_version(random_colorizer, astronaut):
     seen = random_colorizer.prepare(astronaut[:100])
-    assert seen.portrait.shape == (SIZE, SIZE)
+    assert seen.luminance.shape == (SIZE, SIZE)
     assert seen.descriptor.shape == (INPUT_SIZE, INPUT_SIZE)
     luminance = rgb2lab(np.dstack([seen.descriptor] * 3))[..., 0].mean()
     assert luminance == pytest.approx(rgb2lab(astronaut[:100])[..., 0].mean(), abs=1.5)
@@ -94,8 +96,9 @@ def test_prediction_is_the_models_before_its_last_repetition(astronaut):
     model = build_colorizer(NONE.embedding_dim, SIZE)
     colorizer = Colorizer(model, zeros, INPUT_SIZE)
     seen = colorizer.prepare(astronaut)
-    gray = np.dstack([seen.portrait] * 3)
-    luminance = (rgb2lab(gray)[..., 0] / 100).astype(np.float32)[None, ..., None]
+    small = np.asarray(Image.fromarray(astronaut).reduce(512 // (2 * SIZE)))
+    small = np.asarray(Image.fromarray(small).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+    luminance = (rgb2lab(small)[..., 0] / 100).astype(np.float32)[None, ..., None]
     expected = model.predict([luminance, np.zeros((1, NONE.embedding_dim))], verbose=0) * 128
     found = colorizer.predict([seen], colorizer.embed([seen]))
     assert found.shape == (1, SIZE // 2, SIZE // 2, 2)
@@ -124,7 +127,7 @@ def test_arrays_and_pillow_images_of_every_kind(colorizer, astronaut):
     for image in same:
         assert np.abs(colorizer(image).astype(int) - expected).max() <= 1
     black_and_white = Image.fromarray(gray > 128)
-    assert set(np.unique(pixels_of(black_and_white))) == {0, 255}
+    assert set(np.unique(opaque_pixels(photograph_of(black_and_white)))) == {0, 255}
     white = colorizer(np.dstack([gray, np.zeros_like(gray)]))
     assert white.min() >= 254, "what is transparent lies over white"
 
@@ -155,7 +158,7 @@ def test_settings_out_of_range_are_refused():
 def test_load_takes_a_model_file_and_the_descriptor_that_it_names(tmp_path, astronaut, colorizer):
     path = save_constant_model(tmp_path / "model.h5")
     loaded = Colorizer.load(path)
-    assert loaded.input_size == NONE.input_size
+    assert loaded.descriptor_size == NONE.input_size
     np.testing.assert_array_equal(loaded(astronaut[:50]), colorizer(astronaut[:50]))
     vivid = Colorizer.load(path, saturation=2.0)(astronaut[:50])
     assert vivid.std(axis=-1).mean() > 1.5 * loaded(astronaut[:50]).std(axis=-1).mean()

@@ -1,6 +1,8 @@
 """Many files at once: order, failures, limits, what is written."""
 
+import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,10 +102,65 @@ def test_stopping_early_leaves_no_threads_and_no_halves(jobs, colorizer, tmp_pat
         Image.open(path).load()
 
 
-def test_a_defect_is_raised_not_swallowed(jobs, colorizer, monkeypatch):
-    def broken(*_):
-        raise ZeroDivisionError
+@pytest.mark.parametrize("error", [ZeroDivisionError("defect"), MemoryError(), OSError(28, "full")])
+@pytest.mark.parametrize("place", ["read_photograph", "write_photograph"])
+def test_any_error_in_a_worker_fails_its_own_photograph_only(
+    jobs, colorizer, monkeypatch, error, place
+):
+    """Unforeseen ones too: the others are done, and the line names the photograph and the error."""
+    whole = getattr(files, place)
 
-    monkeypatch.setattr(colorizer, "finish", broken)
-    with pytest.raises(ZeroDivisionError):
-        list(colorize_files(jobs, colorizer))
+    def broken(path, *rest):
+        if Path(path).name == "02.png":
+            raise error
+        return whole(path, *rest)
+
+    monkeypatch.setattr(files, place, broken)
+    outcomes = {outcome.job: outcome for outcome in colorize_files(jobs[:5], colorizer)}
+    assert set(outcomes) == set(jobs[:5])
+    failed = [job for job in jobs[:5] if outcomes[job].error]
+    assert failed == [jobs[2]]
+    line = outcomes[jobs[2]].error
+    assert "02.png" in line
+    assert "not enough memory" in line or type(error).__name__ in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("stage", ["embed", "predict"])
+def test_an_error_in_the_networks_fails_its_own_photograph_only(
+    jobs, colorizer, monkeypatch, stage
+):
+    """As too little memory for eight at once: those that go through alone are done."""
+    whole = getattr(colorizer, stage)
+    last = colorizer.prepare(read_photograph(jobs[3].source).pixels)
+
+    def narrow(inputs, *rest):
+        if any((seen[0] == last[0]).all() for seen in inputs):
+            raise MemoryError
+        return whole(inputs, *rest)
+
+    monkeypatch.setattr(colorizer, stage, narrow)
+    outcomes = {outcome.job: outcome for outcome in colorize_files(jobs[:5], colorizer)}
+    assert [job for job in jobs[:5] if outcomes[job].error] == [jobs[3]]
+    assert "03.png: not enough memory" in outcomes[jobs[3]].error
+
+
+def test_what_is_no_file_is_said_and_not_waited_for(tmp_path, jobs, colorizer):
+    """A pipe would keep its reader for ever; a circle of links never ends; a name is too long."""
+    odd = [tmp_path / "pipe.png", tmp_path / "circle.png", tmp_path / ("n" * 300 + ".png")]
+    os.mkfifo(odd[0])
+    odd[1].symlink_to(odd[1])
+    more = [Job(path, tmp_path / "out" / f"odd{i}.png", "png") for i, path in enumerate(odd)]
+    too_long = Job(jobs[0].source, tmp_path / "out" / ("n" * 253 + ".png"), "png")
+    folder = Job(jobs[1].source, tmp_path / "out" / "folder.png", "png")
+    folder.target.mkdir(parents=True)
+    outcomes = {
+        o.job: o.error for o in colorize_files([*more, too_long, folder, *jobs[:2]], colorizer)
+    }
+    for job, reason in zip(
+        [*more, too_long, folder],
+        ["is no file", *["cannot be opened"] * 2, *["cannot be written"] * 2],
+        strict=True,
+    ):
+        assert reason in outcomes.pop(job)
+    assert set(outcomes.values()) == {None}

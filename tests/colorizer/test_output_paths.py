@@ -21,7 +21,7 @@ def folder(tmp_path, monkeypatch):
 def plan(*inputs, output="out", format=None):
     return {
         job.source.as_posix(): (job.target.as_posix(), job.format)
-        for job in plan_jobs(inputs, output, format)
+        for job in plan_jobs(inputs, output, format).jobs
     }
 
 
@@ -69,7 +69,7 @@ def test_two_photographs_for_one_output_are_an_error(folder):
 
 
 def test_a_photograph_named_twice_is_coloured_once(folder):
-    assert len(plan_jobs(["in/a.jpg", "in/a.jpg", "in"], "out")) == 3
+    assert len(plan_jobs(["in/a.jpg", "in/a.jpg", "in"], "out").jobs) == 3
 
 
 def test_no_output_replaces_a_photograph(folder):

@@ -85,5 +85,5 @@ def test_another_network_has_one_size(inputs):
     ab = tf.keras.layers.Conv2D(2, 3, padding="same")(luminance)
     other = tf.keras.Model([luminance, embedding], ab)
     assert make_prediction(other)(*inputs).shape == (2, SIZE, SIZE, 2)
-    with pytest.raises(PredictionError, match="Tables I to III"):
+    with pytest.raises(PredictionError, match="network that koala_face built"):
         make_prediction(other, scales=(0.5,))

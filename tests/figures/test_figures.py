@@ -36,6 +36,34 @@ def test_loss_without_validation(absent):
     assert len(paper.loss_figure(without_key).axes[0].lines) == 1
 
 
+def test_another_loss_has_a_panel_of_its_own():
+    """Half of 0.6 and 0.02 are of two units: on one axis they would be compared."""
+    trained, measured = paper.loss_figure(HISTORY, loss="rgb").axes
+    assert [line.get_label() for line in trained.lines] == ["training"]
+    assert all("training" not in line.get_label() for line in measured.lines)
+    assert measured.lines
+    assert (trained.get_ylabel(), measured.get_ylabel()) == (
+        "loss: rgb",
+        "MSE of a*/128 and b*/128",
+    )
+    assert len(paper.loss_figure(HISTORY).axes) == 1
+
+
+def test_a_figure_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "loss.png"
+    path.write_bytes(b"old")
+
+    class Broken:
+        def savefig(self, file, **options):
+            file.write_bytes(b"half")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        paper.save_figure(Broken(), path)
+    assert [file.name for file in tmp_path.iterdir()] == ["loss.png"]
+    assert path.read_bytes() == b"old"
+
+
 def test_a_loss_that_falls_to_a_tenth_is_drawn_on_a_logarithmic_axis():
     """0.5 to 0.01: a linear axis from 0 would show the last epochs as one line."""
     untreated = [

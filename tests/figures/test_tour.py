@@ -1,7 +1,6 @@
-"""The start of a notebook: the portraits, and compiled code that keeps its remarks to itself."""
+"""The start of a notebook: the portraits."""
 
 import logging
-import os
 
 import matplotlib
 import pytest
@@ -38,18 +37,3 @@ def test_figures_are_as_wide_as_a_notebooks_page(tmp_path):
     notebook_setup.start(tmp_path)
     figure = portraits.lab_figure(data.astronaut())
     assert 1000 <= figure.get_size_inches()[0] * figure.dpi <= 1100
-
-
-def test_only_inside_is_compiled_code_quiet(capfd):
-    os.write(2, b"before ")
-    with notebook_setup.quiet_stderr():
-        os.write(2, b"inside ")
-    os.write(2, b"after")
-    assert capfd.readouterr().err == "before after"
-
-
-def test_an_error_inside_gives_standard_error_back(capfd):
-    with pytest.raises(RuntimeError), notebook_setup.quiet_stderr():
-        raise RuntimeError
-    os.write(2, b"heard")
-    assert capfd.readouterr().err == "heard"

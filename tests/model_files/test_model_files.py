@@ -1,7 +1,9 @@
 """Model files: what they hold, that they come back whole, and that nothing strange is built."""
 
+import dataclasses
 import json
 import os
+import threading
 
 import h5py
 import numpy as np
@@ -18,10 +20,9 @@ from support.sample_models import (
 )
 
 import koala_face
-from koala_face.model_files.check import ModelConfigError
 from koala_face.model_files.files import ModelFileError, load_model, save_model
-from koala_face.model_files.layers import LAYERS
-from koala_face.model_files.portable import portable_config
+from koala_face.model_files.portable import LAYERS, ModelConfigError, portable_config
+from koala_face.models import build_colorizer
 
 keras = tf.keras
 
@@ -189,6 +190,25 @@ def test_no_file(tmp_path):
         load_model(tmp_path / "none.h5")
 
 
+def test_what_is_no_file_is_refused_at_once(tmp_path):
+    """Opening a pipe waits for one who writes into it: for ever."""
+    pipe = tmp_path / "pipe.h5"
+    os.mkfifo(pipe)
+    refused = []
+
+    def load():
+        for path in (pipe, tmp_path, "/dev/zero", "null\0byte.h5"):
+            with pytest.raises(ModelFileError) as error:
+                load_model(path)
+            refused.append(str(error.value))
+
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert len(refused) == 4
+    assert "pipe.h5" in refused[0]
+
+
 def test_not_hdf5(tmp_path):
     path = tmp_path / "photo.h5"
     path.write_bytes(b"\xff\xd8\xff\xe0 a JPEG")
@@ -235,7 +255,7 @@ def test_a_description_of_another_size(model_file):
         load_model(model_file)
 
 
-@pytest.mark.parametrize("name", ["mirrored", "scales"])
+@pytest.mark.parametrize("name", ["mirrored", "scales", "network"])
 def test_a_file_from_before_the_mean_of_predictions_is_asked_once(model_file, name):
     with h5py.File(model_file, "r+") as file:
         del file.attrs[f"koala_face_{name}"]
@@ -248,6 +268,51 @@ def test_scales_that_are_no_list_of_numbers(model_file, scales):
         file.attrs["koala_face_scales"] = scales
     with pytest.raises(ModelFileError, match="koala_face_scales"):
         load_model(model_file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("size", "16"),
+        ("size", 16.5),
+        ("size", [16, 16]),
+        ("size", 2**20),
+        ("size", -8),
+        ("embedding_dim", "8"),
+        ("embedding_dim", 10**9),
+        ("embedding_dim", 0),
+        ("mirrored", "False"),
+        ("mirrored", 0),
+        ("scales", [1.0, np.nan]),
+        ("scales", np.ones(1000)),
+        ("ab_scale", np.inf),
+        ("luminance_scale", "100"),
+        ("backbone", 7),
+        ("layer", h5py.Empty("f")),
+        ("training", "[1, 2]"),
+        ("training", '"text"'),
+        ("training", "{" * 100_000),
+        ("training", '{"mean_ab": "warm"}'),
+        ("training", '{"mean_ab": [1]}'),
+        ("training", '{"mean_ab": [1, 1e999]}'),
+        ("training", '{"mean_ab": [1, ' + "9" * 400 + "]}"),
+        ("training", '{"command": ["rm"]}'),
+        ("training", '{"scores": {"mse": NaN}}'),
+        ("version", 1.0),
+    ],
+)
+def test_an_attribute_of_another_kind_is_named(model_file, name, value):
+    with h5py.File(model_file, "r+") as file:
+        file.attrs[f"koala_face_{name}"] = value
+    with pytest.raises(ModelFileError, match=rf"model\.h5 is not loaded.*koala_face_{name}"):
+        load_model(model_file)
+
+
+def test_a_description_of_another_kind_is_not_written():
+    with pytest.raises(ModelFileError, match="koala_face_training.*finite"):
+        dataclasses.replace(DESCRIPTION, training={"scores": {"mse": float("nan")}})
+    with pytest.raises(ModelFileError, match="multiple of 8"):
+        dataclasses.replace(DESCRIPTION, size=100)
 
 
 KERNEL = "model_weights/encoder_conv1/encoder_conv1/kernel:0"
@@ -277,15 +342,78 @@ def test_weights_that_are_no_numbers(model_file, value):
         load_model(model_file)
 
 
-def test_a_graph_that_does_not_fit(model_file):
+@pytest.mark.parametrize(
+    ("layer", "key", "value"),
+    [
+        ("fusion_reshape", "target_shape", [7, 7, 7]),
+        # Each photograph would come out black, or wrong in every other Keras, without a word.
+        ("encoder_norm1", "epsilon", float("nan")),
+        ("encoder_norm1", "epsilon", -1.0),
+        ("fusion_norm1", "epsilon", 0.1),
+        ("decoder_norm1", "momentum", float("nan")),
+        ("decoder_conv5", "activation", "linear"),
+        ("encoder_conv1", "strides", [1, 1]),
+        ("encoder_conv1", "use_bias", False),
+    ],
+)
+def test_a_config_that_computes_something_else(model_file, layer, key, value):
     def change(config):
-        layer_config(config, "fusion_reshape")["config"]["target_shape"] = [7, 7, 7]
+        layer_config(config, layer)["config"][key] = value
 
     change_config(model_file, change)
-    with pytest.raises(ModelFileError, match=r"model\.h5.*do not fit"):
+    with pytest.raises(ModelFileError, match=rf"model\.h5.*{layer}: {key}"):
+        load_model(model_file)
+
+
+def test_a_frozen_layer_is_the_same_network(tmp_path):
+    model = sample_colorizer()
+    model.get_layer("encoder_conv1").trainable = False
+    save_model(model, tmp_path / "model.h5", DESCRIPTION)
+    inputs = sample_inputs(model)
+    again, _ = load_model(tmp_path / "model.h5")
+    np.testing.assert_array_equal(predict(again, inputs), predict(model, inputs))
+
+
+def test_another_network_is_named_by_what_it_lacks(tmp_path):
+    """A description that fits beside a network that does not."""
+    luminance = keras.Input((SIZE, SIZE, 1), name="luminance")
+    embedding = keras.Input((DIM,), name="embedding")
+    x = keras.layers.Dense(SIZE * SIZE * 2, name="wide")(embedding)
+    x = keras.layers.Reshape((SIZE, SIZE, 2), name="ab")(x)
+    x = keras.layers.Concatenate(name="both")([luminance, x])
+    other = keras.Model([luminance, embedding], x, name="koala_face")
+    save_model(other, tmp_path / "other.h5", DESCRIPTION)
+    with pytest.raises(ModelFileError, match=r"other\.h5.*the network koala_face.*encoder_conv1"):
+        load_model(tmp_path / "other.h5")
+
+
+def test_a_weight_too_many_is_named(model_file):
+    with h5py.File(model_file, "r+") as file:
+        file["model_weights/encoder_conv1/encoder_conv1/second:0"] = np.zeros(3, "float32")
+    with pytest.raises(ModelFileError, match=r"model\.h5.*encoder_conv1.*'second:0'"):
         load_model(model_file)
 
 
 def test_a_model_that_is_not_functional():
     with pytest.raises(ModelConfigError, match="functional"):
         portable_config(keras.Sequential([keras.layers.Dense(1)]))
+
+
+def test_the_ancestor_comes_back_as_it_was_and_names_itself(tmp_path):
+    model = build_colorizer(DIM, SIZE, network="deep_koalarization")
+    description = dataclasses.replace(DESCRIPTION, network="deep_koalarization")
+    save_model(model, tmp_path / "ancestor.h5", description)
+    loaded, found = load_model(tmp_path / "ancestor.h5")
+    assert found == description
+    for one, other in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    plain = keras.models.load_model(tmp_path / "ancestor.h5")
+    inputs = [np.full((1, SIZE, SIZE, 1), 0.3, "float32"), np.ones((1, DIM), "float32")]
+    np.testing.assert_allclose(plain(inputs), model(inputs), atol=1e-6)
+
+
+def test_an_unknown_network_is_named(model_file):
+    with h5py.File(model_file, "r+") as file:
+        file.attrs["koala_face_network"] = "unet"
+    with pytest.raises(ModelFileError, match=r"koala_face_network.*deep_koalarization.*'unet'"):
+        load_model(model_file)

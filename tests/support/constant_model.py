@@ -19,8 +19,8 @@ def constant_model(a, b, size=32):
     return model
 
 
-def save_constant_model(path, a=12.0, b=18.0, size=32, **changes):
-    """A model file that needs no weights of a descriptor; gives the path."""
+def describe(size=32, **changes):
+    """What a model of the descriptor `none` says of itself."""
     description = {
         "backbone": NONE.name,
         "layer": NONE.layer,
@@ -28,5 +28,10 @@ def save_constant_model(path, a=12.0, b=18.0, size=32, **changes):
         "embedding_dim": NONE.embedding_dim,
         "size": size,
     }
-    save_model(constant_model(a, b, size), path, ModelDescription(**{**description, **changes}))
+    return ModelDescription(**{**description, **changes})
+
+
+def save_constant_model(path, a=12.0, b=18.0, size=32, **changes):
+    """A model file that needs no weights of a descriptor; gives the path."""
+    save_model(constant_model(a, b, size), path, describe(size, **changes))
     return path

@@ -3,8 +3,11 @@
 import contextlib
 import hashlib
 import http.server
+import socket
+import struct
 import threading
 import time
+from types import MappingProxyType
 
 import h5py
 import numpy as np
@@ -17,7 +20,10 @@ TAG = '"the-first-edition"'
 class Server(http.server.ThreadingHTTPServer):
     """Serves `content`, and cuts the connection `stops` bytes after the start of an answer.
 
-    `pause` follows each 64 kB; `shift` moves the part that a partial answer claims to be.
+    `pause` follows each 64 kB; `shift` moves the part that a partial answer claims to be;
+    `heeds_if_range` is False for a server that gives any file's rest; `says` are headers that a
+    partial answer has instead of the usual ones, None for a header left out; without `tells_length`
+    an answer ends where the connection does; `resets` ends it rudely; `reason` is given for 404.
     """
 
     content = b""
@@ -25,6 +31,12 @@ class Server(http.server.ThreadingHTTPServer):
     stops = None
     shift = 0
     pause = 0.0
+    heeds_if_range = True
+    says = MappingProxyType({})
+    tells_length = True
+    resets = False
+    reason = "Not Found"
+    sent = 0
     ranges = ()
 
 
@@ -32,11 +44,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         server = self.server
         if self.path != "/weights.h5":
-            return self.send_error(404, "Not Found")
+            return self.send_error(404, server.reason)
         wanted = self.headers.get("Range")
         server.ranges += (wanted,)
         start = 0
-        if wanted and self.headers.get("If-Range") == server.tag:
+        same = self.headers.get("If-Range") == server.tag
+        if wanted and (same or not server.heeds_if_range):
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
         if start and start >= len(server.content):
             self.send_response(416)
@@ -45,16 +58,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.end_headers()
         body = server.content[start:]
         self.send_response(206 if start else 200)
+        headers = {"ETag": server.tag}
+        if server.tells_length:
+            headers["Content-Length"] = str(len(body))
         if start:
             end = len(server.content)
-            self.send_header("Content-Range", f"bytes {start + server.shift}-{end - 1}/{end}")
-        self.send_header("ETag", server.tag)
-        self.send_header("Content-Length", str(len(body)))
+            headers["Content-Range"] = f"bytes {start + server.shift}-{end - 1}/{end}"
+            headers |= server.says
+        for name, value in headers.items():
+            if value is not None:
+                self.send_header(name, value)
         self.end_headers()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             for piece in range(0, len(body[: server.stops]), 1 << 16):
                 self.wfile.write(body[: server.stops][piece : piece + (1 << 16)])
+                server.sent += 1 << 16
                 time.sleep(server.pause)
+        if server.resets:
+            # No seconds to linger: the other side gets a reset instead of an end.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
 
     def log_message(self, *args):
         pass

@@ -5,8 +5,7 @@ import pytest
 import tensorflow as tf
 
 from koala_face import models
-from koala_face.training.recipe import Recipe
-from koala_face.training.step import quickest_forward
+from koala_face.training.fast_forward import quickest
 from koala_face.training.validation import make_reestimate, statistics_batches
 
 keras = tf.keras
@@ -21,10 +20,6 @@ def one_normalization(momentum=0.99):
     return keras.Model([luminance, embedding], keras.layers.Add()([normalized, repeated]))
 
 
-def forward_of(model):
-    return lambda luminance, embedding, training: model([luminance, embedding], training=training)
-
-
 def batches(values):
     for value in values:
         yield (tf.constant(value), tf.zeros((len(value), 2))), None
@@ -36,7 +31,7 @@ def test_statistics_are_those_of_all_batches(compiled):
     rng = np.random.default_rng(0)
     # Batches of different mean: the variance between them counts too.
     values = [rng.normal(mean, 2.0, (50, 4, 4, 1)).astype("float32") for mean in (-3, 0, 7)]
-    make_reestimate(model, forward_of(model), compiled)(batches(values))
+    make_reestimate(model, model, compiled)(batches(values))
     layer = model.get_layer("norm")
     everything = np.concatenate(values)
     np.testing.assert_allclose(layer.moving_mean.numpy(), everything.mean(), rtol=1e-5)
@@ -48,7 +43,7 @@ def test_statistics_are_those_of_all_batches(compiled):
 def test_a_normalized_batch_has_mean_0_and_variance_1():
     model = one_normalization()
     value = np.random.default_rng(1).normal(5.0, 3.0, (64, 4, 4, 1)).astype("float32")
-    make_reestimate(model, forward_of(model))(batches([value]))
+    make_reestimate(model, model)(batches([value]))
     normalized = model([value, np.zeros((64, 2), "float32")], training=False).numpy()
     assert abs(normalized.mean()) < 1e-3
     assert abs(normalized.std() - 1.0) < 2e-3
@@ -63,9 +58,7 @@ def test_use_then_equals_training_on_the_same_batch_through_the_whole_network(re
     trained = model([luminance, embedding], training=True).numpy()
     before = model([luminance, embedding], training=False).numpy()
     weights = [variable.numpy() for variable in model.trainable_variables]
-    make_reestimate(model, quickest_forward(model, compiled=rewritten))(
-        [((luminance, embedding), None)]
-    )
+    make_reestimate(model, quickest(model, compiled=rewritten))([((luminance, embedding), None)])
     after = model([luminance, embedding], training=False).numpy()
     assert np.abs(before - trained).max() > 0.1
     # Equal up to that n - 1, which ten layers pass on.
@@ -76,12 +69,11 @@ def test_use_then_equals_training_on_the_same_batch_through_the_whole_network(re
 
 def test_no_batch_is_refused():
     with pytest.raises(ValueError, match="at least one batch"):
-        make_reestimate(one_normalization(), forward=None)([])
+        make_reestimate(one_normalization(), network=None)([])
 
 
 @pytest.mark.parametrize(
     ("batch_size", "steps", "batches"), [(50, 40, 10), (16, 125, 32), (2, 25, 25)]
 )
 def test_as_many_portraits_whatever_the_batch_but_an_epoch_at_most(batch_size, steps, batches):
-    recipe = Recipe(batch_size=batch_size, steps_per_epoch=steps)
-    assert statistics_batches(recipe) == batches
+    assert statistics_batches(batch_size, steps) == batches

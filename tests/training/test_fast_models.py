@@ -18,12 +18,12 @@ SCHEMES = {
 }
 
 
-def float64_model(size: int, embedding_dim: int = 5):
-    """The network of the tables in float64, no weight of which is left at 0 or 1."""
+def float64_model(size: int, embedding_dim: int = 5, network: str = "koala_face"):
+    """A network of the tables in float64, no weight of which is left at 0 or 1."""
     policy = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy("float64")
     try:
-        model = models.build_colorizer(embedding_dim, size, momentum=0.75)
+        model = models.build_colorizer(embedding_dim, size, 0.75, network)
     finally:
         keras.mixed_precision.set_global_policy(policy)
     rng = np.random.default_rng(0)
@@ -74,8 +74,9 @@ def test_bilinear_convolution_equals_conv2d(name, height, width):
 
 # 24 / 8 = 3 positions fill no whole tile of four.
 @pytest.mark.parametrize("size", [16, 24])
-def test_same_output_without_training(size):
-    model = float64_model(size)
+@pytest.mark.parametrize("network", ["koala_face", "deep_koalarization"])
+def test_same_output_without_training(size, network):
+    model = float64_model(size, network=network)
     luminance, embedding, _ = inputs(2, size)
     expected = model([luminance, embedding], training=False)
     ab = fast_forward.fast_forward(model, luminance, embedding)
@@ -83,9 +84,10 @@ def test_same_output_without_training(size):
     np.testing.assert_allclose(ab, expected, atol=1e-10)
 
 
-def test_same_output_gradients_and_statistics_in_training():
+@pytest.mark.parametrize("network", ["koala_face", "deep_koalarization"])
+def test_same_output_gradients_and_statistics_in_training(network):
     size, batch = 24, 3
-    model = float64_model(size)
+    model = float64_model(size, network=network)
     luminance, embedding, target = inputs(batch, size)
     before = model.get_weights()
 

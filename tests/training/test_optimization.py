@@ -5,7 +5,6 @@ import pytest
 import tensorflow as tf
 
 from koala_face.models import build_colorizer
-from koala_face.training.recipe import Recipe
 from koala_face.training.step import (
     WeightAverage,
     learning_rate_of,
@@ -51,9 +50,8 @@ def build_copy(model):
 
 
 def test_cosine_schedule_falls_from_the_rate_to_zero():
-    recipe = Recipe(epochs=3, steps_per_epoch=4, schedule="cosine", learning_rate=0.1)
-    rate = learning_rate_of(recipe)
     steps = 12
+    rate = learning_rate_of("cosine", 0.1, steps)
     values = [float(rate(step)) for step in (0, steps // 2, steps)]
     np.testing.assert_allclose(values, [0.1, 0.05, 0.0], atol=1e-7)
 

@@ -1,5 +1,7 @@
 """The recipe is the paper's, and what cannot be trained is refused."""
 
+import math
+
 import pytest
 
 from koala_face.training.recipe import LOSSES, SCHEDULES, Recipe, RecipeError
@@ -27,6 +29,15 @@ def test_the_defaults_are_section_two_f():
         {"crop": -0.1},
         {"averaging": 1.0},
         {"embedding_noise": -1.0},
+        {"embedding_noise": math.inf},
+        {"embedding_noise": math.nan},
+        {"learning_rate": math.inf},
+        {"crop": math.nan},
+        {"seed": -1},
+        {"seed": 2**32},
+        {"save_seconds": math.nan},
+        {"loss": "none"},
+        {"schedule": "none"},
     ],
 )
 def test_a_value_out_of_range_is_named(setting):

@@ -7,7 +7,6 @@ from skimage.color import rgb2lab
 from koala_face.data.portraits import Portraits
 from koala_face.models import build_colorizer
 from koala_face.training import validation
-from koala_face.training.recipe import Recipe
 
 SIZE = 16
 
@@ -27,7 +26,7 @@ def test_the_error_is_the_mean_over_all_values_of_all_batches(xla, repaid, monke
     lab = rgb2lab(portraits.rgb)
     predicted = model([lab[..., :1] / 100, portraits.embeddings], training=False).numpy()
     expected = np.mean((predicted - lab[..., 1:] / 128) ** 2)
-    measured = validation.Validation(model, portraits, Recipe(batch_size=4, xla=xla))
+    measured = validation.Validation(model, portraits, 4, epochs=1, steps_per_epoch=1, compiled=xla)
     np.testing.assert_allclose(measured.error(), expected, rtol=1e-5)
 
 
@@ -35,9 +34,7 @@ def test_the_error_is_the_mean_over_all_values_of_all_batches(xla, repaid, monke
 def test_only_a_long_validation_pays_for_the_rewriting(epochs, rewritten, monkeypatch):
     """An epoch sees 6 portraits twice and 500 for the statistics: 2.1 million pixels of 10.5."""
     asked = []
-    monkeypatch.setattr(
-        validation, "quickest_forward", lambda model, compiled: asked.append(compiled)
-    )
+    monkeypatch.setattr(validation, "quickest", lambda model, compiled: asked.append(compiled))
     model = build_colorizer(3, 64)
-    validation.Validation(model, six_portraits(), Recipe(epochs=epochs, xla=True))
+    validation.Validation(model, six_portraits(), 50, epochs=epochs, steps_per_epoch=40)
     assert asked == [rewritten]

@@ -1,0 +1,67 @@
+"""The public names are typed: a type checker passes over a user's program, and none is left out."""
+
+import dataclasses
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import koala_face
+
+USER = Path(__file__).parent / "support" / "typed_user.py"
+MISTAKES = {
+    'find_backbone("facenet", layer=None)': "find_backbone(3)",
+    "description.backbone, description.size": "description.size, description.size",
+}
+
+
+def check(program, folder):
+    pytest.importorskip("mypy")
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports", "silent"]
+    return subprocess.run(
+        [*command, "--cache-dir", str(folder / "cache"), str(program)],
+        cwd=Path(koala_face.__file__).parents[1],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_users_program_is_accepted_and_its_mistakes_are_not(tmp_path):
+    done = check(USER, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = USER.read_text(encoding="utf-8")
+    for right, wrong in MISTAKES.items():
+        assert right in text
+        text = text.replace(right, wrong)
+    mistaken = tmp_path / "mistaken.py"
+    mistaken.write_text(text, encoding="utf-8")
+    done = check(mistaken, tmp_path)
+    assert done.stdout.count("error:") == len(MISTAKES), done.stdout + done.stderr
+
+
+def test_the_users_program_has_every_public_name():
+    text = USER.read_text(encoding="utf-8")
+    assert [name for name in dir(koala_face) if name not in text] == []
+
+
+def public_functions():
+    """The public functions, and the public methods of the classes that are not mere records."""
+    for name in dir(koala_face):
+        thing = getattr(koala_face, name)
+        if inspect.isfunction(thing):
+            yield name, thing
+        elif inspect.isclass(thing) and not dataclasses.is_dataclass(thing):
+            for part, method in vars(thing).items():
+                method = getattr(method, "__func__", method)
+                if inspect.isfunction(method) and (part[0] != "_" or part[:2] == "__"):
+                    yield f"{name}.{part}", method
+
+
+@pytest.mark.parametrize(("name", "function"), public_functions(), ids=lambda x: str(x)[:40])
+def test_every_parameter_and_result_is_typed(name, function):
+    hints = function.__annotations__
+    parameters = [x for x in inspect.signature(function).parameters if x not in ("self", "cls")]
+    assert [x for x in parameters if x not in hints] == []
+    assert "return" in hints or name.endswith("__init__")
