@@ -32,6 +32,7 @@ EXTRAS = {
         "pytest>=8,<10",  # runs the tests
         "ruff>=0.12,<1",  # checks and formats
         "mypy>=1.14,<3",  # checks the types of the public names
+        "pillow-heif>=0.18,<2",  # opens the photographs of phones
     ],
     "heic": ["pillow-heif>=0.18,<2"],  # opens the photographs of phones
     "tensorboard": ["tensorboard>=2.10"],  # draws the log of `train --tensorboard`
@@ -75,7 +76,6 @@ setup(
         "Environment :: Console",
         "Intended Audience :: Science/Research",
         "Intended Audience :: End Users/Desktop",
-        "License :: OSI Approved :: MIT License",
         "Operating System :: OS Independent",
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3 :: Only",

@@ -65,6 +65,9 @@ class ColorizeConfig:
     upsampling: str = setting(
         EDGE_AWARE, "how colours reach the photograph's own size", choices=UPSAMPLINGS
     )
+    stretch: bool = setting(
+        True, "show the network a faded photograph's narrow range stretched; it keeps its own"
+    )
     open: bool = setting(False, "show the result, or the folder of several")
 
 
@@ -153,13 +156,13 @@ def plan_work(config: ColorizeConfig) -> Work:
         finished += len(jobs) - len(waiting)
         reasons = {job: reason for job in waiting if (reason := why_impossible(job))}
         failures += [reason for reason in reasons.values() if reason not in failures]
-        possible = [job for job in waiting if job not in reasons]
-        if possible:
-            check_model(model, config.weights)
-            batches.append((model, possible))
+        batches.append((model, [job for job in waiting if job not in reasons]))
+    batches = [(model, jobs) for model, jobs in batches if jobs]
     if batches and config.output is not None:
         output = Path(config.output)
         check_writable(output.parent if names_a_file(output) else output)
+    for model, _ in batches:
+        check_model(model, config.weights)
     others = plan.passed_over + len(plan.results - set(targets))
     return Work(batches, targets, finished, others, failures)
 
@@ -183,15 +186,13 @@ def check_model(model: Path, weights: str | None) -> None:
 
     from koala_face.backbones import find_backbone, locate_weights
 
-    reason = None if model.is_file() else "which is no file"
+    if not model.is_file():
+        raise ColorizerError(f"Expected a model file. Received: {model}, which is no file.")
     try:
-        if reason is None:
-            with h5py.File(model, "r") as file:
-                named = [file.attrs.get(f"koala_face_{part}") for part in ("backbone", "layer")]
-    except OSError as error:
-        reason = f"which is no whole HDF5 file ({error})"
-    if reason is not None:
-        raise ColorizerError(f"Expected a model file. Received: {model}, {reason}.")
+        with h5py.File(model, "r") as file:
+            named = [file.attrs.get(f"koala_face_{part}") for part in ("backbone", "layer")]
+    except Exception as error:  # h5py raises errors of many kinds for damaged bytes
+        raise ColorizerError(f"Expected a whole HDF5 file. Received: {model} ({error}).") from error
     if None not in named:
         locate_weights(find_backbone(*map(str, named)), weights)
 
@@ -208,6 +209,7 @@ def colorize_jobs(jobs: list[Job], model: Path, config: ColorizeConfig) -> list[
         model,
         config.weights,
         upsampling=config.upsampling,
+        stretch=config.stretch,
         saturation=config.saturation,
     )
     outcomes = colorize_files(jobs, colorizer, config.quality, config.side_by_side)

@@ -13,6 +13,9 @@ from koala_face.foundation.files import short_name
 from koala_face.photographs.reading import find_photographs
 
 if TYPE_CHECKING:
+    import numpy as np
+    from tensorflow import keras
+
     from koala_face.data.portraits import Portraits
     from koala_face.model_files.files import ModelDescription
 
@@ -35,6 +38,7 @@ class EvaluateConfig:
         None, "folder of training portraits, for their mean ab (default: as the model file says)"
     )
     color_only: bool = setting(False, "leave gray and tinted portraits out")
+    aged: bool = setting(False, "score the model on portraits shown as old photographs as well")
     size: int = setting(256, "height and width at which is measured, a multiple of 8")  # II.B
     batch_size: int = setting(8, "portraits in memory at once")
     weights: str | None = setting(None, "weights file of the descriptor")
@@ -73,7 +77,7 @@ def evaluate(config: EvaluateConfig) -> dict:
     check_inputs(config)
     folder = report.make_folder(config.output)
     from koala_face.colorizer.colorizer import shipped_model
-    from koala_face.evaluation import baselines, evaluation_report, report_parts, scoring
+    from koala_face.evaluation import baselines, evaluation_report, report_parts, scoring, skin
     from koala_face.model_files.files import load_model
     from koala_face.models import check_size
 
@@ -88,9 +92,13 @@ def evaluate(config: EvaluateConfig) -> dict:
     log.info("Scoring %s on %d portraits, and three baselines", model_file, len(portraits))
     coloring = scoring.make_network(network, description)
     pictures = evaluation_report.Pictures(Path(config.data), portraits.paths)
-    scores = {
-        "model": scoring.score(portraits, coloring, config.batch_size, "model", pictures.take)
-    }
+    faces = []
+
+    def look(batch: scoring.Batch, colored: "np.ndarray", ab: "np.ndarray") -> None:
+        pictures.take(batch, colored)
+        faces.extend(skin.measure_faces(batch, ab))
+
+    scores = {"model": scoring.score(portraits, coloring, config.batch_size, "model", look)}
     for name, baseline in baselines.make_baselines(constant).items():
         scores[name] = scoring.score(portraits, baseline, config.batch_size, name)
     results = scoring.estimate_all(scores, config.resamples, config.seed)
@@ -106,7 +114,10 @@ def evaluate(config: EvaluateConfig) -> dict:
         mean_ab_source=source,
         bootstrap=f"{config.resamples} resamples, seed {config.seed}",
     )
+    aged = aged_section(config, network, description, portraits, scores) if config.aged else []
     sections = [
+        *skin.skin_section(faces, len(portraits), config.resamples, config.seed),
+        *aged,
         *evaluation_report.figures_section(
             folder, portraits, coloring, scores["model"], training_run
         ),
@@ -116,6 +127,29 @@ def evaluate(config: EvaluateConfig) -> dict:
     _, page = report.write_report(folder, parts)
     log.info("%s. Report: %s", evaluation_report.summarize(results), page)
     return results
+
+
+def aged_section(
+    config: EvaluateConfig,
+    network: "keras.Model",
+    description: "ModelDescription",
+    portraits: "Portraits",
+    scores: dict,
+) -> list[str]:
+    """The section on portraits that are shown as old photographs."""
+    from koala_face.colorizer.colorizer import Colorizer
+    from koala_face.evaluation import aged
+
+    colorizer = Colorizer.of_network(network, description, config.weights)
+    rows = {
+        name: aged.score_aged(portraits, colorizer, effects, config.seed, config.batch_size, name)
+        for name, effects in aged.rows_of_effects().items()
+    }
+    gray, constant = (
+        aged.AgedErrors(scores[name].values["ab_mse"], scores[name].values["mse"])
+        for name in ("gray", "constant")
+    )
+    return aged.aged_section(rows, gray, constant, config.seed, config.resamples)
 
 
 def load_truth(config: EvaluateConfig, description: "ModelDescription") -> "Portraits":
@@ -137,8 +171,7 @@ def command_line(config: EvaluateConfig, model_file: Path) -> str:
     words += ["--data", short_name(config.data), "--size", str(config.size)]
     if config.train_data:
         words += ["--train-data", short_name(config.train_data)]
-    if config.color_only:
-        words.append("--color-only")
+    words += [flag_name(name) for name in ("color_only", "aged") if getattr(config, name)]
     words += ["--resamples", str(config.resamples), "--seed", str(config.seed)]
     return shlex.join(words)
 

@@ -1,6 +1,7 @@
 """`python -m koala_face.train`: train the colorizer of the paper (Section II.F)."""
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable
 from datetime import date
@@ -38,6 +39,11 @@ INCIDENTAL = (
 )
 # Settings that are paths of the user's machine: a model file gives their last two names.
 PATHS = ("data", "extra_data", "validation", "weights", "start_from")
+# The names in `models.NETWORKS`, which loads TensorFlow.
+NETWORKS = (
+    *("koala_face", "deep_koalarization"),
+    *("dk_normalized", "dk_short_encoder", "dk_early_upsampling"),
+)
 # A try-out's settings; the portraits and the folders are its own too.
 QUICK = {"epochs": 10, "steps_per_epoch": 25, "batch_size": 2, "size": 128, "backbone": "facenet"}
 
@@ -55,8 +61,13 @@ class TrainConfig(Recipe):
     )
     layer: str | None = setting(None, "layer of the descriptor, such as fc7 of vggface")
     weights: str | None = setting(None, "weights file of the descriptor")
+    network: str = setting(
+        "koala_face",  # II.D
+        "tables of the network: the paper's, its ancestor's, or one on the way between",
+        choices=NETWORKS,
+    )
     size: int = setting(256, "height and width in pixels, a multiple of 8")  # II.B
-    extra_data: str | None = setting(None, "folder of further portraits, for training alone")
+    extra_data: tuple[str, ...] = setting((), "folders of further portraits, for training alone")
     holdout: float = setting(
         0.0, "validate on this share of the shoots in --data, held out, not on --validation"
     )
@@ -79,6 +90,9 @@ class TrainConfig(Recipe):
     def check(self) -> None:
         super().check()
         self.expect("holdout", 0 <= self.holdout < 1, "0 or more, below 1")
+        folders = 1 + len(self.extra_data)
+        fits = len(self.shares) in (0, folders)
+        self.expect("shares", fits, f"{folders} numbers, for --data and each of --extra-data")
 
 
 def quick_config(config: TrainConfig) -> TrainConfig:
@@ -117,7 +131,7 @@ def check_inputs(config: TrainConfig) -> None:
         raise KoalaFaceError(
             f"Expected a model file to start from. Received: {config.start_from}, which is none."
         )
-    folders = [config.data, *([config.extra_data] if config.extra_data else [])]
+    folders = [config.data, *config.extra_data]
     try:
         for folder in folders if config.holdout else [*folders, config.validation]:
             find_photographs(folder)
@@ -128,7 +142,9 @@ def check_inputs(config: TrainConfig) -> None:
 
 def run_settings(config: TrainConfig) -> dict:
     """The settings that decide a run's result, as they stand in settings.json."""
-    return {k: v for k, v in dataclasses.asdict(config).items() if k not in INCIDENTAL}
+    kept = {k: v for k, v in dataclasses.asdict(config).items() if k not in INCIDENTAL}
+    # As JSON gives them back: a tuple is a list there.
+    return {key: list(x) if isinstance(x, tuple) else x for key, x in kept.items()}
 
 
 def train_and_evaluate(
@@ -205,9 +221,10 @@ def load_both(config: TrainConfig) -> tuple["Portraits", "Portraits"]:
         train, validation = selection.hold_out(train, config.holdout)
     else:
         validation = load_portraits(config.validation, *options)
-    if config.extra_data:
-        train = selection.join(train, load_portraits(config.extra_data, *options))
-    return selection.without_gray(train) if config.color_only else train, validation
+    folders = [train, *(load_portraits(folder, *options) for folder in config.extra_data)]
+    if config.color_only:
+        folders = [selection.without_gray(portraits) for portraits in folders]
+    return functools.reduce(selection.join, folders), validation
 
 
 def recipe(config: TrainConfig) -> Recipe:
@@ -227,6 +244,7 @@ def describe_model(config: TrainConfig, train: "Portraits") -> "ModelDescription
         preprocessing=backbone.preprocessing,
         embedding_dim=backbone.embedding_dim,
         size=config.size,
+        network=config.network,
         training={
             "command": as_command("train", config, left_out=INCIDENTAL, paths=PATHS),
             "data": short_name(config.data),

@@ -1,10 +1,12 @@
 """The command, from files to files."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import imagecodecs
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from skimage.color import rgb2lab
 from support.constant_model import save_constant_model
 
 from koala_face.colorize import main, on_one_line
+from koala_face.model_files import shipped
 from koala_face.model_files.shipped import ColorizerError
 from koala_face.photographs.decoding import PhotographError, read_photograph
 
@@ -141,6 +144,201 @@ def test_a_folder_without_permission(folder, model, astronaut):
         main(["a.png", "-o", "out", "--model", model])
 
 
+def test_without_o_results_lie_beside_and_are_never_coloured_again(
+    folder, model, astronaut, caplog
+):
+    caplog.set_level("INFO", "koala_face")
+    saved(folder / "in/a.png", astronaut[:40, :60, 0])
+    saved(folder / "in/b.gif", astronaut[:40, :60, 1])
+    (folder / "in/list.txt").touch()
+    assert main(["in", "--model", model]) == 0
+    assert "2 coloured, 0 already there, 0 failed, 1 passed over" in caplog.text
+    names = {"a.png", "a-colored.png", "b.gif", "b-colored.png", "list.txt"}
+    assert {path.name for path in (folder / "in").iterdir()} == names
+    assert np.abs(median_ab("in/a-colored.png") - (12, 18)).max() < 1.5
+    for again in (["in"], ["in/*.[gp]*"], ["in", "--overwrite"], ["in", "--format", "webp"]):
+        assert main([*again, "--model", model]) == 0
+    assert "0 coloured, 2 already there, 0 failed, 1 passed over" in caplog.text
+    # The first run's two PNGs are passed over where WebP is asked for.
+    assert "2 coloured, 0 already there, 0 failed, 3 passed over" in caplog.text
+    more = {"a-colored.webp", "b-colored.webp"}
+    assert {path.name for path in (folder / "in").iterdir()} == names | more
+    assert main(["in/a-colored.png", "--model", model]) == 0
+    assert "name it with -o" in caplog.text
+    assert main(["in/a-colored.png", "-o", "out", "--model", model]) == 0
+    assert (folder / "out/a-colored.png").is_file()
+
+
+def test_variants_are_all_models_that_ship(folder, astronaut, monkeypatch):
+    monkeypatch.setattr(shipped, "PRETRAINED", folder)
+    colors = {"faithful": (12, 18), "vivid": (-20, 10)}
+    for variant, (a, b) in colors.items():
+        save_constant_model(folder / f"{variant}.h5", a, b)
+    saved(folder / "a.png", astronaut[:40, :60, 0])
+    assert main(["a.png", "--variants"]) == 0
+    assert main(["a.png", "--variants", "-o", "x.jpg"]) == 0
+    for name in ("a-colored-{}.png", "x-{}.jpg"):
+        for variant, ab in colors.items():
+            assert np.abs(median_ab(name.format(variant)) - ab).max() < 2
+    before = sorted(folder.iterdir())
+    assert main([str(folder), "--variants"]) == 0
+    x_too = {folder / f"x-{variant}-colored-{again}.jpg" for variant in colors for again in colors}
+    assert set(folder.iterdir()) == {*before, *x_too}, "x is the user's own name"
+    with pytest.raises(ColorizerError, match="--variants"):
+        main(["a.png", "--variants", "--model", "no.h5"])
+
+
+def test_what_cannot_be_read_or_written_ends_nothing_else(folder, model, astronaut, caplog):
+    """Circles of links, long names, a folder in a result's place, a name taken as done."""
+    saved(folder / "in/good.png", astronaut[:20, :30, 0])
+    saved(folder / "in/place.png", astronaut[:20, :30, 0])
+    saved(folder / f"in/{'n' * 250}.jp2", astronaut[:20, :30, 0])
+    (folder / "in/circle.jpg").symlink_to(folder / "in/circle.jpg")
+    os.mkfifo(folder / "in/pipe.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "out/place.png").mkdir(parents=True)
+    given = ["circle.png", "pipe.jpg", "n" * 300 + ".jpg"]
+    (folder / "circle.png").symlink_to("circle.png")
+    assert main(["in", *given, "-o", "out", "--model", model]) == 1
+    assert pixels("out/good.png").shape == (20, 30, 3)
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    reasons = ["out/place.png", "circle.jpg: cannot be opened", "circle.png: cannot be opened"]
+    reasons += ["pipe.jpg: is no file", "nnn.jpg: cannot be opened"]
+    for reason in reasons:
+        assert sum(reason in line for line in lines) == 1, reason
+    assert len(lines) == len(reasons)
+    long = "n" * 249 + ".gif"
+    saved(folder / long, astronaut[:20, :30, 0])
+    assert main([long, "in/good.png", "--format", "tiff", "--model", model]) == 1
+    assert (folder / "in/good-colored.tif").is_file()
+
+
+def test_a_circle_of_links_as_output_is_an_error_of_its_own(folder, astronaut, caplog):
+    saved(folder / "a.png", astronaut[:20, :30, 0])
+    (folder / "circle").symlink_to(folder / "circle")
+    assert main(["a.png", "-o", "circle", "--model", "none"]) == 1
+    assert "failed: circle/a.png: cannot be written, Too many levels" in caplog.text
+
+
+def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_done(
+    folder, model, astronaut, caplog, monkeypatch
+):
+    saved(folder / "in/good.png", astronaut[:20, :30, 0])
+    saved(folder / "in/closed/a.png", astronaut[:20, :30, 0])
+    list_folder = os.scandir
+
+    def scandir(place):
+        if str(place).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return list_folder(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert main(["in", "-o", "out", "--model", model]) == 1
+    assert (folder / "out/good.png").is_file()
+    assert "failed: in/closed: cannot be listed, Permission denied." in caplog.text
+
+
+def test_open_shows_the_result_or_says_that_it_cannot(
+    folder, model, astronaut, caplog, monkeypatch
+):
+    saved(folder / "a.png", astronaut[:20, :30, 0])
+    (folder / "bin").mkdir()
+    opener = folder / "bin" / ("open" if sys.platform == "darwin" else "xdg-open")
+    monkeypatch.setenv("PATH", str(opener.parent))
+    assert main(["a.png", "--open", "--model", model]) == 0
+    assert "a-colored.png cannot be shown" in caplog.text
+    opener.write_text(f"#!/bin/sh\necho $1 >> '{folder}/shown'\n")
+    opener.chmod(0o755)
+    assert main(["a.png", "--open", "--model", model]) == 0
+    assert main(["a.png", "a.png", "-o", "out", "--variants", "--open"]) == 0
+    shown = (folder / "shown").read_text().splitlines()
+    assert shown == [str(folder / "a-colored.png"), str(folder / "out")]
+    opener.write_text("#!/bin/sh\nexit 3\n")
+    assert main(["a.png", "--open", "--model", model]) == 0
+    assert "ended with status 3" in caplog.text
+
+
+def command(*arguments, **options):
+    """Run the command in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    words = [sys.executable, "-m", "koala_face.colorize", *arguments]
+    return subprocess.run(words, capture_output=True, env=environment, **options)
+
+
+def test_standard_input_to_standard_output(folder, model, astronaut):
+    """Bytes as the same command writes them into a file; of other lines only our own."""
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    saved(folder / "a.jpg", astronaut[:40, :60, 0], exif=exif)
+    done = command("-", "--model", model, input=(folder / "a.jpg").read_bytes())
+    assert done.returncode == 0, done.stderr
+    assert main(["a.jpg", "-o", "b.jpg", "--model", model]) == 0
+    assert done.stdout == (folder / "b.jpg").read_bytes()
+    lines = done.stderr.decode().replace("\r", "\n").splitlines()
+    assert {line.split()[0] for line in lines if line.strip()} == {"Colouring:", "1"}
+
+
+def test_nothing_of_a_broken_photograph_reaches_standard_output(folder):
+    done = command("-", input=b"no photograph")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"standard input: not a photograph" in done.stderr
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2> >(exec true)"])
+def test_standard_error_that_nobody_reads(folder, redirection):
+    """One that fails before TensorFlow is loaded; what follows is `foundation/test_streams`'s."""
+    line = f"{shlex.quote(sys.executable)} -m koala_face.colorize gone.jpg {redirection}"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run(["bash", "-c", line], capture_output=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
+
+
+def test_the_work_is_done_though_nobody_reads_of_it(folder, model, astronaut):
+    saved(folder / "a.png", astronaut[:20, :30, 0])
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "koala_face.colorize", "a.png", "--model", model]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        assert subprocess.run(words, stderr=full, env=environment).returncode == 0
+    assert pixels("a-colored.png").shape == (20, 30, 3)
+
+
+def test_all_arguments_are_checked_before_tensorflow_is_loaded(folder, astronaut):
+    saved(folder / "a.png", astronaut[:20, :30, 0])
+    (folder / "no.h5").write_text("no model")
+    with h5py.File("fc6.h5", "w") as file:
+        file.attrs["koala_face_backbone"], file.attrs["koala_face_layer"] = "vggface", "fc6"
+    program = """
+import sys
+from koala_face.colorize import main
+for words in sys.argv[1:]:
+    try:
+        print(main(words.split()))
+    except Exception as error:
+        print(type(error).__name__, error)
+print("tensorflow" in sys.modules)
+"""
+    asked = {
+        "gone.jpg": "1",
+        "a.png --model gone.h5": "ColorizerError Expected a model file. Received: gone.h5, which",
+        "a.png --model no.h5": "ColorizerError Expected a whole HDF5 file. Received: no.h5",
+        "a.png --model fc6.h5 --weights w.h5": "MissingWeightsError",
+        "a.png -o a.png/out": "PhotographError Expected a folder that can be written",
+        "a.png -o b.png --format jpeg": "PhotographError Expected a name that ends in .jpg",
+        "a.png -o b --quality 0": "ColorizerError Expected a quality",
+        "a.png a.png -o -": "PhotographError Expected one photograph with standard",
+        "a.png -o - --open": "ColorizerError Expected one result for standard output",
+        "- --variants": "ColorizerError Expected one result for standard output",
+    }
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    words = [sys.executable, "-c", program, *asked]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=True)
+    *lines, loaded = done.stdout.splitlines()
+    starts = [line for line in lines if line == "1" or line.split()[0].endswith("Error")]
+    for line, expected in zip(starts, asked.values(), strict=True):
+        assert line.startswith(expected)
+    assert loaded == "False"
+
+
 def test_names_on_one_line():
     assert on_one_line("a\nb\x1b[31m é字\udcff") == r"a\nb\x1b[31m é字\udcff"
 
@@ -174,3 +372,13 @@ def test_fifty_megapixels_in_two_gibibytes(folder, astronaut, deep):
     assert status == 0
     assert read_photograph(f"out/{name}").pixels.shape == (7072, 7072, 3)
     assert kibibytes < 2 * 2**20, f"{kibibytes / 2**20:.2f} GiB"
+
+
+def test_a_narrow_range_is_said_and_can_be_left_alone(folder, model, astronaut, caplog):
+    saved(folder / "in/faded.png", np.round(90 + 0.3 * astronaut[:40, :60, 0]).astype(np.uint8))
+    caplog.set_level("INFO", "koala_face")
+    assert main(["in", "-o", "out", "--model", model]) == 0
+    assert "faded.png: its range is narrow; the network saw it stretched" in caplog.text
+    caplog.clear()
+    assert main(["in", "-o", "other", "--model", model, "--no-stretch"]) == 0
+    assert "narrow" not in caplog.text

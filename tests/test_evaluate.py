@@ -214,3 +214,15 @@ def test_missing_inputs_are_named(tmp_path, portrait_folder):
     argv = ["--data", str(portrait_folder), "--cache", str(tmp_path), "-o", str(tmp_path / "r")]
     with pytest.raises(KoalaFaceError, match=r"missing\.h5"):
         evaluate.main([*argv, "--model", "missing.h5"])
+
+
+def test_aged_adds_its_rows_and_skin_is_always_reported(tmp_path, portrait_folder):
+    model = save_untrained(tmp_path / "model.h5")
+    argv = ["--data", portrait_folder, "--model", model, "--size", 64, "--resamples", 20]
+    argv += ["--cache", tmp_path / "cache", "-o", tmp_path / "report", "--aged"]
+    assert evaluate.main([str(word) for word in argv]) == 0
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "## Shown as old photographs" in text
+    assert "| all together |" in text
+    assert "## Skin" in text
+    assert "--aged" in text

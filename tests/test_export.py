@@ -1,11 +1,14 @@
 """Exported models: standard layers take a gray image where the package takes a photograph."""
 
+import dataclasses
 import importlib.util
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,7 +20,7 @@ from koala_face import export
 from koala_face.backbones import build_descriptor, find_backbone, locate_weights
 from koala_face.colorizer.gray_network import luminance_knots
 from koala_face.colorizer.upsampling import resampling_weights
-from koala_face.model_files.files import ModelDescription, load_model, save_model
+from koala_face.model_files.files import ModelDescription, ModelFileError, load_model, save_model
 from koala_face.models import build_colorizer
 
 keras = tf.keras
@@ -95,6 +98,31 @@ def test_the_h5_opens_by_plain_load_model(model_file, network, gray, tmp_path):
     assert again.output_shape == (None, SIZE, SIZE, 2)
 
 
+def test_the_h5_says_what_it_does(model_file, tmp_path):
+    """One prediction, whatever mean the model asks for, and no score of that mean."""
+    model, description = load_model(model_file)
+    training = {"seed": 3, "validation_scores": {"mse": 1.0}, "sample_scores": {"mse": 2.0}}
+    mean = dataclasses.replace(description, mirrored=True, scales=(0.75, 1.0), training=training)
+    save_model(model, tmp_path / "mean.h5", mean)
+    (path,) = export.export(tmp_path / "mean.h5", tmp_path / "new", ["h5"])
+    with h5py.File(path) as file:
+        assert not file.attrs["koala_face_mirrored"]
+        assert file.attrs["koala_face_scales"].tolist() == [1.0]
+        said = json.loads(file.attrs["koala_face_training"])
+    assert said["seed"] == 3
+    assert not {"validation_scores", "sample_scores"} & set(said)
+    assert "one prediction" in said["exported"]
+    # The scores of a model that is asked once are the export's as well.
+    once = dataclasses.replace(description, training=training)
+    assert export.describe_gray_network(once).training.items() > training.items()
+
+
+def test_an_exported_model_is_not_taken_for_a_colorizer(model_file, tmp_path):
+    (path,) = export.export(model_file, tmp_path, ["h5"])
+    with pytest.raises(ModelFileError, match=r"-gray\.h5.*keras\.models\.load_model"):
+        load_model(path)
+
+
 def test_tensorflow_runs_the_savedmodel(network, gray, tmp_path):
     export.save_savedmodel(network, tmp_path / "saved")
     signature = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
@@ -147,18 +175,20 @@ def test_an_unknown_format_lists_the_known(model_file, tmp_path):
         export.export(model_file, tmp_path, ("coreml",))
 
 
-def test_the_readme_colours_a_photograph_without_koala_face(model_file, tmp_path, astronaut):
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_the_readme_colours_a_photograph_without_koala_face(model_file, tmp_path, astronaut, mode):
+    """In colour, and gray as the photographs are that one wants coloured."""
     text = README.read_text(encoding="utf-8")
     (code,) = re.findall(r"<!-- without koala_face -->\n```python\n(.*?)```", text, re.S)
     assert "koala_face" not in code
     assert len(code.strip().splitlines()) <= 14
     export.main([str(model_file), "-o", str(tmp_path / "exported"), "--formats", "h5"])
-    Image.fromarray(astronaut).save(tmp_path / "portrait.jpg")
+    Image.fromarray(astronaut).convert(mode).save(tmp_path / "portrait.jpg")
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     colored = np.array(Image.open(tmp_path / "coloured.png"))
     assert colored.shape == astronaut.shape
     # The photograph as the program read it: JPEG itself moves L* by about 1.
-    read = np.array(Image.open(tmp_path / "portrait.jpg"))
+    read = np.array(Image.open(tmp_path / "portrait.jpg").convert("RGB"))
     before, after = skimage_color.rgb2lab(read), skimage_color.rgb2lab(colored)
     assert np.abs(after[..., 1:]).mean() > 1
     assert np.median(np.abs(after[..., 0] - before[..., 0])) < 1

@@ -55,6 +55,18 @@ def test_saturation_goes_into_the_last_convolution(model_file, portrait_folder, 
     assert description.training["saturation"] == 1.5
 
 
+def test_a_variant_borrows_the_weights_of_the_file_beside_it(model_file, portrait_folder, tmp_path):
+    flags = ("--saturation", "1.5", "--mirrored")
+    whole, description = run(model_file, portrait_folder, tmp_path, *flags)
+    copy = tmp_path / "faithful.h5"
+    copy.write_bytes(model_file.read_bytes())
+    variant, its = run(copy, portrait_folder, tmp_path, *flags, "--borrow")
+    assert (tmp_path / "out.h5").stat().st_size < 20_000
+    assert its == description
+    for one, other in zip(whole.get_weights(), variant.get_weights(), strict=True):
+        assert np.array_equal(one, other)
+
+
 def test_the_scores_are_those_of_the_mean_of_predictions(model_file, portrait_folder, tmp_path):
     """And the file says so, for whoever colours with it."""
     scores = []
@@ -79,4 +91,9 @@ def test_what_cannot_be_published_is_refused(model_file, portrait_folder, tmp_pa
         publish.main([*argv, "--data", str(portrait_folder), "--saturation", "0"])
     with pytest.raises(KoalaFaceError, match="1 to 5 scales"):
         publish.main([*argv, "--data", str(portrait_folder), "--scales", "0.1"])
+    argv = [*argv, "--data", str(portrait_folder)]
+    with pytest.raises(publish.PublishError, match=r"--borrow .* beside .*model\.h5"):
+        publish.main([*argv, "--borrow"])
+    with pytest.raises(publish.PublishError, match="folder for the output"):
+        publish.main([*argv, "-o", str(tmp_path / "nowhere" / "out.h5")])
     assert not (tmp_path / "out.h5").exists()

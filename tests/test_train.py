@@ -9,6 +9,7 @@ import pytest
 from koala_face import train
 from koala_face.foundation.commands import as_command, parse_config
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.model_files.files import load_model
 from koala_face.training.run_folder import RunFolder
 
 
@@ -160,3 +161,50 @@ def test_mixed_precision_without_such_a_card_trains_in_float32(caplog):
 
     assert find_precision(mixed=False) == find_precision(mixed=True) == "float32"
     assert "compute capability 8.0" in caplog.text
+
+
+def test_several_folders_and_their_shares(portrait_folder):
+    argv = ["--extra-data", "/a/one,/b/two", "--shares", "0.5,0.25,0.25", "--ageing"]
+    config = parse(*argv)
+    assert config.extra_data == ("/a/one", "/b/two")
+    assert parse("--extra-data", "/a/one").extra_data == ("/a/one",)
+    command = "--ageing --shares 0.5,0.25,0.25 --extra-data a/one,b/two"
+    assert (
+        as_command("train", config, train.INCIDENTAL, train.PATHS)
+        == f"python -m koala_face.train {command}"
+    )
+    assert train.run_settings(config)["extra_data"] == ["/a/one", "/b/two"]
+    with pytest.raises(KoalaFaceError, match="Expected shares of 2 numbers"):
+        train.check_inputs(parse("--shares", "1", "--extra-data", str(portrait_folder)))
+
+
+def test_a_run_on_two_folders_of_aged_portraits_resumes(portrait_folder, tmp_path):
+    """The folder's own two portraits and, as a second folder, one of them."""
+    argv = ["--data", portrait_folder, "--validation", portrait_folder, "--backbone", "none"]
+    argv += ["--extra-data", portrait_folder / "nasa", "--shares", "0.5,0.5", "--ageing"]
+    argv += ["--size", "16", "--batch-size", "2", "--steps-per-epoch", "2", "--no-xla"]
+    argv += ["--cache", tmp_path / "cache", "--output", tmp_path / "run", "--resume"]
+    for _ in range(2):
+        assert train.main([str(word) for word in [*argv, "--epochs", "1"]]) == 0
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())["settings"]
+    assert settings["shares"] == [0.5, 0.5]
+
+
+def test_the_networks_that_train_takes_are_the_tables():
+    from koala_face.models import NETWORKS
+
+    assert tuple(NETWORKS) == train.NETWORKS
+
+
+def test_the_ancestor_trains_names_itself_and_has_no_moving_averages(portrait_folder, tmp_path):
+    argv = ["--data", portrait_folder, "--validation", portrait_folder, "--backbone", "none"]
+    argv += ["--network", "deep_koalarization", "--epochs", "1", "--size", "16", "--no-xla"]
+    argv += ["--batch-size", "2", "--steps-per-epoch", "2"]
+    argv += ["--cache", tmp_path / "cache", "--output", tmp_path / "run"]
+    assert train.main([str(word) for word in argv]) == 0
+    model, description = load_model(tmp_path / "run" / "model.h5")
+    assert description.network == model.name == "deep_koalarization"
+    assert "--network deep_koalarization" in description.training["command"]
+    (row,) = RunFolder(tmp_path / "run").history()
+    assert row["val_loss"] == row["val_loss_untreated"] > 0
+    assert not (tmp_path / "run" / "moving_averages.h5").exists()

@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from koala_face.backbones.saved_layers import check_shapes
 from koala_face.backbones.weight_files import (
-    CHUNK,
     PART,
     WeightsError,
     WeightsFile,
@@ -27,16 +26,17 @@ from koala_face.backbones.weight_files import (
     broken,
     cache_path,
     check_whole,
-    file_hash,
     record_path,
     recorded_sha256,
     weights_sha256,
 )
-from koala_face.foundation.files import locked
+from koala_face.foundation.files import file_hash, locked
 
 log = logging.getLogger(__name__)
 
 CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-\d+/(?P<total>\d+|\*)$")
+# Bytes written at a time at most.
+CHUNK = 1 << 20
 # Seconds of silence after which a server counts as gone.
 TIMEOUT = 60
 # Seconds to wait for another process that fetches the same file: a slow line's 580 MB.

@@ -4,7 +4,6 @@ Nothing here reaches the network: `locate_file` finds a file or teaches how to g
 it. Fetching is `downloads`, which only `python -m koala_face.weights` calls.
 """
 
-import hashlib
 import importlib.util
 import os
 from pathlib import Path
@@ -14,8 +13,8 @@ import h5py
 
 from koala_face.backbones.vggface_layers import layer_shapes
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.files import file_hash
 
-CHUNK = 1 << 20
 # Ends the name of a file while it is fetched.
 PART = ".part"
 
@@ -195,15 +194,6 @@ def altered(path: Path, recorded: str, found: str, command: str) -> WeightsError
         f"Received: {found}. Next: delete it and fetch it again ({command}); or, if the new "
         f"file is the one you mean, delete {record_path(path)}"
     )
-
-
-def file_hash(path: Path, algorithm: str) -> str:
-    """Hash a file of any size: "md5" or "sha256", in hexadecimal."""
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def record_path(path: Path) -> Path:

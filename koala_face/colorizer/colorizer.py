@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import DTypeLike
 
 from koala_face import color
 from koala_face.backbones import find_backbone, locate_weights
 from koala_face.colorizer.full_size import color_pixels, luminance_of
+from koala_face.colorizer.gray_range import is_narrow, stretch, stretch_luminance
 from koala_face.colorizer.jobs import format_of_name
 from koala_face.colorizer.pictures import (
     Picture,
@@ -61,6 +63,7 @@ class Colorizer:
         upsampling: "edge-aware", or "plain" for bicubic interpolation of ab.
         saturation: factor on a* and b*; 0 gives the gray photograph back.
         description: says of which predictions the mean is taken; without it there is one.
+        stretch: show the networks a photograph of narrow range stretched; see `gray_range`.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Colorizer:
         upsampling: str = EDGE_AWARE,
         saturation: float = 1.0,
         description: ModelDescription | None = None,
+        stretch: bool = True,
     ):
         if upsampling not in UPSAMPLINGS:
             raise ColorizerError(
@@ -82,6 +86,7 @@ class Colorizer:
         self.descriptor_size = descriptor_size
         self.upsampling = upsampling
         self.saturation = saturation
+        self.stretch = stretch
         self._embed = embed
         mean = (description.mirrored, description.scales) if description else (False, ONCE)
         self.predict_ab = make_prediction(model, *mean)
@@ -95,6 +100,7 @@ class Colorizer:
         variant: str = VARIANTS[0],
         upsampling: str = EDGE_AWARE,
         saturation: float = 1.0,
+        stretch: bool = True,
     ) -> "Colorizer":
         """Load a model file and the descriptor that it names.
 
@@ -108,7 +114,22 @@ class Colorizer:
             ModelFileError, BackboneError, WeightsError, PredictionError: from the parts.
         """
         path = Path(model_path) if model_path is not None else shipped_model(variant)
-        network, description = load_model(path)
+        settings = {"upsampling": upsampling, "saturation": saturation, "stretch": stretch}
+        return cls.of_network(*load_model(path), weights_path, path, **settings)
+
+    @classmethod
+    def of_network(
+        cls,
+        network: keras.Model,
+        description: ModelDescription,
+        weights_path: str | os.PathLike | None = None,
+        path: str | os.PathLike = "The model",
+        **settings,
+    ) -> "Colorizer":
+        """As `load`, of a network that is loaded already, with its `ModelDescription`.
+
+        `path` is what the network is called in an error, `settings` are the class's own.
+        """
         backbone = find_backbone(description.backbone, description.layer)
         asked = (description.preprocessing, description.embedding_dim)
         scales = (description.luminance_scale, description.ab_scale)
@@ -123,7 +144,7 @@ class Colorizer:
                 f"{description.koala_face_version} or train anew."
             )
         embed = compile_descriptor(backbone, locate_weights(backbone, weights_path))
-        return cls(network, embed, backbone.input_size, upsampling, saturation, description)
+        return cls(network, embed, backbone.input_size, description=description, **settings)
 
     def __call__(self, picture: Picture) -> np.ndarray:
         """Colour one photograph.
@@ -207,13 +228,30 @@ class Colorizer:
 
     def embed(self, inputs: list[NetworkInput]) -> np.ndarray:
         """The descriptor's vectors, (N, D) float32, of N photographs."""
-        return np.asarray(self._embed(np.stack([seen.descriptor for seen in inputs])))
+        return np.asarray(self._embed(np.stack([self._shown(seen).descriptor for seen in inputs])))
 
-    def predict(self, inputs: list[NetworkInput], vectors) -> np.ndarray:
+    def predict(self, inputs: list[NetworkInput], vectors: np.ndarray) -> np.ndarray:
         """The network's a*, b*, (N, h, w, 2) float32, of N photographs and their vectors."""
-        return self._predict(np.stack([seen.luminance for seen in inputs]), vectors).numpy()
+        shown = [self._shown(seen).luminance for seen in inputs]
+        return self._predict(np.stack(shown), vectors).numpy()
 
-    def finish(self, pixels, seen: NetworkInput, ab, dtype=None) -> np.ndarray:
+    def stretches(self, seen: NetworkInput) -> bool:
+        """Whether the networks see this photograph stretched, because its range is narrow."""
+        return self.stretch and is_narrow(seen.luminance)
+
+    def _shown(self, seen: NetworkInput) -> NetworkInput:
+        if not self.stretches(seen):
+            return seen
+        descriptor = None if seen.descriptor is None else stretch(seen.descriptor)
+        return NetworkInput(stretch_luminance(seen.luminance), descriptor)
+
+    def finish(
+        self,
+        pixels: np.ndarray,
+        seen: NetworkInput,
+        ab: np.ndarray,
+        dtype: DTypeLike = None,
+    ) -> np.ndarray:
         """Colour the whole photograph, (H, W, 3), at the depth of `pixels` or of `dtype`."""
         luminance = block_mean(seen.luminance, len(ab))
         return color_pixels(pixels, luminance, ab, self.upsampling, self.saturation, dtype)
@@ -225,11 +263,13 @@ class Colorizer:
         notes = photograph.notes
         if is_colored(photograph.pixels):
             notes += ("it is in colour; it was coloured anew from its luminance",)
+        if self.stretches(seen):
+            notes += ("its range is narrow; the network saw it stretched",)
         pixels = self.finish(photograph.pixels, seen, ab)
         colored = photograph._replace(pixels=pixels, notes=notes)
         return beside_gray(photograph, colored) if side_by_side else colored
 
-    def upsample(self, seen: NetworkInput, ab, luminance) -> np.ndarray:
+    def upsample(self, seen: NetworkInput, ab: np.ndarray, luminance: np.ndarray) -> np.ndarray:
         """Bring ab to the size of a photograph's L*, (H, W) float32: (H, W, 2), unclipped."""
         height, width = luminance.shape
         reduced = block_mean(seen.luminance, len(ab))

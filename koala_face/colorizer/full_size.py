@@ -5,9 +5,11 @@ so that memory does not grow with the photograph beyond its own pixels.
 """
 
 import functools
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import DTypeLike
 
 from koala_face import color
 from koala_face.color import encode_srgb
@@ -20,7 +22,7 @@ TILE_PIXELS = 2**18
 TILE_WIDTH = 2**13
 
 
-def gray_version(pixels, dtype=np.uint8) -> np.ndarray:
+def gray_version(pixels: np.ndarray, dtype: DTypeLike = np.uint8) -> np.ndarray:
     """The neutral gray of each pixel's L*, (H, W), of the `dtype` uint8 or that of `pixels`.
 
     Args:
@@ -43,13 +45,18 @@ def luminance_of(pixels: np.ndarray) -> np.ndarray:
     return _rgb_luminance(_as_unit_float(pixels)).numpy()
 
 
-def gray_to_luminance(gray) -> np.ndarray:
+def gray_to_luminance(gray: np.ndarray) -> np.ndarray:
     """Neutral sRGB gray, uint8 or uint16 of any shape, to float32 L* in 0-100."""
     return _luminance_table(np.dtype(gray.dtype).name)[gray]
 
 
 def color_pixels(
-    pixels, luminance, ab, upsampling: str = EDGE_AWARE, saturation: float = 1.0, dtype=None
+    pixels: np.ndarray,
+    luminance: np.ndarray,
+    ab: np.ndarray,
+    upsampling: str = EDGE_AWARE,
+    saturation: float = 1.0,
+    dtype: DTypeLike = None,
 ) -> np.ndarray:
     """Give a photograph the predicted ab, at its own size, with its own luminance.
 
@@ -76,7 +83,7 @@ def color_pixels(
     return colored
 
 
-def tiles(height: int, width: int):
+def tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:
     """Slices of rows and columns that cover a photograph, column by column of tiles."""
     columns = min(width, TILE_WIDTH)
     rows = max(1, TILE_PIXELS // columns)

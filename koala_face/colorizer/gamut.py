@@ -15,7 +15,7 @@ TOLERANCE = 5e-5
 HALVINGS = 10
 
 
-def lab_to_linear_in_gamut(lab) -> tf.Tensor:
+def lab_to_linear_in_gamut(lab: tf.Tensor) -> tf.Tensor:
     """Convert CIELAB to linear sRGB, reducing chroma where the colour lies outside.
 
     a* and b* of such a colour are multiplied by the largest factor in 0-1 that brings it
@@ -46,7 +46,7 @@ def _reduce_chroma(lab) -> tf.Tensor:
     return color.lab_to_linear(scale_chroma(lab, inside))
 
 
-def scale_chroma(lab, factor) -> tf.Tensor:
+def scale_chroma(lab: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """Multiply a* and b* by `factor`, which broadcasts to (..., 1); L* and hue stay."""
     return tf.concat([lab[..., :1], lab[..., 1:] * factor], axis=-1)
 

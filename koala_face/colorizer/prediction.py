@@ -46,7 +46,7 @@ def make_prediction(
     """
     check_scales(scales)
     networks = [at_scale(model, scale) for scale in scales]
-    size = model.inputs[0].shape[1]
+    size, repeats = model.inputs[0].shape[1], repeats_of(model)
 
     def predict(luminance, embedding) -> tf.Tensor:
         luminance, embedding = tf.convert_to_tensor(luminance), tf.convert_to_tensor(embedding)
@@ -57,7 +57,7 @@ def make_prediction(
             if mirrored:
                 turned = network([view[:, :, ::-1], embedding], training=False)
                 ab = (ab + turned[:, :, ::-1]) / 2
-            views.append(resize_doubled(ab, size))
+            views.append(resize_repeated(ab, size, repeats))
         return tf.add_n(views) / len(views)
 
     return predict
@@ -68,10 +68,10 @@ def compile_prediction(
 ) -> Callable[[np.ndarray, np.ndarray], tf.Tensor]:
     """Make a graph of L* in 0-100 and vectors to a*, b*, left at the size before the last doubling.
 
-    The last row of Table III repeats each pixel four times; without the repetition the
+    The last row of Table III repeats each pixel four times, see `repeats_of`; without that the
     upsampling to the photograph's size starts from what the network really predicted.
     """
-    repeats = model.get_layer("ab").size[0]
+    repeats = repeats_of(model)
     size, dim = model.inputs[0].shape[1], model.inputs[1].shape[1]
 
     @tf.function(
@@ -129,9 +129,15 @@ def resize(images: tf.Tensor, size: int) -> tf.Tensor:
     return tf.image.resize(images, (size, size), "bicubic", antialias=True)
 
 
-def resize_doubled(ab: tf.Tensor, size: int) -> tf.Tensor:
-    """Resize ab of Table III, whose last row repeats each pixel: what is repeated, once more."""
+def resize_repeated(ab: tf.Tensor, size: int, repeats: int) -> tf.Tensor:
+    """Resize ab whose last row repeats each pixel: what is repeated, and then as often again."""
     if ab.shape[1] == size:
         return ab
-    halved = resize(ab[:, ::2, ::2], size // 2)
-    return tf.repeat(tf.repeat(halved, 2, axis=1), 2, axis=2)
+    ab = resize(ab[:, ::repeats, ::repeats], size // repeats)
+    return tf.repeat(tf.repeat(ab, repeats, axis=1), repeats, axis=2)
+
+
+def repeats_of(model: keras.Model) -> int:
+    """How often the last row, `ab`, repeats each pixel along each axis: 2 in Table III."""
+    last = next((layer for layer in model.layers if layer.name == "ab"), None)
+    return last.size[0] if isinstance(last, keras.layers.UpSampling2D) else 1

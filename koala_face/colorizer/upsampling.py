@@ -26,7 +26,9 @@ NEIGHBOURHOOD = 0.7
 RIDGE = 16.0**2
 
 
-def fit_coefficients(ab, luminance, upsampling: str = EDGE_AWARE) -> np.ndarray:
+def fit_coefficients(
+    ab: np.ndarray, luminance: np.ndarray, upsampling: str = EDGE_AWARE
+) -> np.ndarray:
     """Fit the linear functions of L* that give ab.
 
     Args:
@@ -50,7 +52,7 @@ def fit_coefficients(ab, luminance, upsampling: str = EDGE_AWARE) -> np.ndarray:
     return np.concatenate([gain, ab - gain * guide], axis=-1).astype(np.float32)
 
 
-def average(maps) -> np.ndarray:
+def average(maps: np.ndarray) -> np.ndarray:
     """Average (h, w, C) maps over each pixel's neighbourhood, cut off at the borders."""
     rows, columns = (_gaussian_matrix(side, NEIGHBOURHOOD) for side in maps.shape[:2])
     return np.einsum("yv,xu,vuc->yxc", rows, columns, maps, optimize=True)
@@ -80,12 +82,19 @@ class Upsampler:
         upsampling: "edge-aware" or "plain".
     """
 
-    def __init__(self, ab, luminance, height: int, width: int, upsampling: str = EDGE_AWARE):
+    def __init__(
+        self,
+        ab: np.ndarray,
+        luminance: np.ndarray,
+        height: int,
+        width: int,
+        upsampling: str = EDGE_AWARE,
+    ):
         self._maps = fit_coefficients(ab, luminance, upsampling)
         self._height, self._width = height, width
         self._columns, self._widened = None, None
 
-    def tile(self, luminance, rows: slice, columns: slice) -> np.ndarray:
+    def tile(self, luminance: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
         """(H, W) L* of a tile of the photograph to its (H, W, 2) ab.
 
         Tiles of the same columns should follow each other: their width is resampled once.

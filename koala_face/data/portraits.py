@@ -31,15 +31,22 @@ class Portraits:
     rgb: (N, size, size, 3) uint8 sRGB.
     embeddings: (N, embedding_dim) float32, of the gray versions.
     unreadable: relative path to reason, for the photographs left out.
+    joined: how many are of each folder, where those of several follow each other.
     """
 
     paths: list[str]
     rgb: Rows | np.ndarray
     embeddings: Rows | np.ndarray
     unreadable: dict[str, str]
+    joined: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """How many portraits are of each folder."""
+        return self.joined or (len(self),)
 
 
 def load_portraits(

@@ -10,6 +10,8 @@ and lacks at most the rows of the last write.
 
 import contextlib
 import errno
+import itertools
+import math
 import os
 import re
 import threading
@@ -22,10 +24,10 @@ import h5py
 import numpy as np
 
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.hdf5 import BROKEN, find_plain
 
 SCHEMA = "koala_face rows 1"
 HASH_BYTES = 32
-CHUNK_BYTES = 1 << 24  # Zeros that take the space are written this many at a time.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -53,36 +55,62 @@ class Key(NamedTuple):
 class RowFile:
     """The rows of a file, read from the disk at each call; safe in threads.
 
-    `paths` are the relative paths in the file's order; `hashes`, (N, 32) uint8, say from
-    which content each row was computed, zeros where the row is still to come.
+    `paths` are the relative paths in the file's order; `filled` gives the number of each row
+    that counts, by its key.
 
     Raises:
         RowFileError: if the file is no such file, or holds another kind of rows.
     """
 
-    def __init__(self, path, kind: RowKind, writable: bool = False):
+    def __init__(self, path: str | os.PathLike, kind: RowKind, writable: bool = False):
         self.path = Path(path)
         self.kind = kind
         self._lock = threading.Lock()
+        self._row_bytes = math.prod(kind.shape) * np.dtype(kind.dtype).itemsize
         with explained(self.path):
+            if not self.path.is_file():  # a pipe would never open
+                raise OSError("it is no file")
             self._file = open(path, "r+b" if writable else "rb", buffering=0)  # noqa: SIM115
         # Whoever lets go of the rows lets go of the file.
         weakref.finalize(self, self._file.close)
-        self._read_structure()
-        self._numbers = {name: number for number, name in enumerate(self.paths)}
-        self._row_bytes = int(np.prod(kind.shape)) * np.dtype(kind.dtype).itemsize
+        try:
+            with h5py.File(self._file, "r") as file:
+                self._read_structure(file)
+        except BROKEN as error:
+            raise RowFileError(
+                f"Expected an HDF5 file of {kind.name}, made by koala_face, in {path}. "
+                f"Found: {error}. Delete it or name another file, then run again."
+            ) from error
+
+    def _read_structure(self, file: h5py.File) -> None:
+        _check_maker(self.path, self.kind, file.attrs)
+        names, hashes, rows = (find_plain(file, n) for n in ("paths", "sha256", self.kind.name))
+        found = (names.ndim, names.dtype.kind, hashes.shape, hashes.dtype, rows.shape, rows.dtype)
+        count = names.shape[:1]
+        shapes = (*count, HASH_BYTES), "uint8", (*count, *self.kind.shape), self.kind.dtype
+        if found != (1, "S", *shapes):
+            raise ValueError(f"datasets of other shapes or types: {found}")
+        self.paths = [os.fsdecode(name) for name in names[:]]
+        self._rows_start, self._hashes_start = rows.id.get_offset(), hashes.id.get_offset()
+        self._empty = {name: number for number, name in enumerate(self.paths)}
+        if len(self._empty) < len(self.paths):
+            raise ValueError("a path that stands twice")
+        self.filled = {
+            Key(name, content.tobytes()): self._empty.pop(name)
+            for name, content in zip(self.paths, hashes[:], strict=True)
+            if content.any()
+        }
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def find(self, keys: Iterable[Key]) -> np.ndarray:
         """Row numbers of the keys, int64; -1 where the row is missing or of another content."""
-        return np.array([self._find(key) for key in keys], dtype="int64")
+        return np.array([self.filled.get(key, -1) for key in keys], dtype="int64")
 
     def has_place(self, key: Key) -> bool:
         """Whether the key's row is there, or empty and free to be filled."""
-        number = self._numbers.get(key.path)
-        return number is not None and (self._find(key) >= 0 or not self.hashes[number].any())
+        return key in self.filled or key.path in self._empty
 
     def read(self, numbers: Sequence[int]) -> np.ndarray:
         """Rows in the order of `numbers`: (n, *kind.shape) of kind.dtype."""
@@ -106,46 +134,32 @@ class RowFile:
         rows, expected = np.asarray(rows, dtype=self.kind.dtype), (len(keys), *self.kind.shape)
         if rows.shape != expected:
             raise ValueError(f"Expected rows of shape {expected}. Received: {rows.shape}.")
-        numbers = [self._numbers[key.path] for key in keys]
+        numbers = [self.filled.get(key, self._empty.get(key.path)) for key in keys]
+        hashes = [key.sha256 for key in keys]
         with explained(self.path), self._lock:
-            for number, row in zip(numbers, rows, strict=True):
-                _write_at(self._file, self._rows_start + number * self._row_bytes, row.tobytes())
-            os.fsync(self._file.fileno())
-            for number, key in zip(numbers, keys, strict=True):
-                _write_at(self._file, self._hashes_start + number * HASH_BYTES, key.sha256)
-                self.hashes[number] = np.frombuffer(key.sha256, "uint8")
-            os.fsync(self._file.fileno())
+            self._write(self._rows_start, numbers, [row.tobytes() for row in rows])
+            self._write(self._hashes_start, numbers, hashes)
+            for key, number in zip(keys, numbers, strict=True):
+                self.filled[key] = number
+                self._empty.pop(key.path, None)
 
     def clear(self) -> None:
-        """Write zeros over all rows and hashes, so that the file owns its space on the disk."""
-        zeros = bytes(CHUNK_BYTES)
-        size = len(self) * self._row_bytes
-        for start in range(0, size, CHUNK_BYTES):
-            _write_at(self._file, self._rows_start + start, zeros[: size - start])
-        _write_at(self._file, self._hashes_start, bytes(self.hashes.nbytes))
+        """Write zeros over all hashes and rows, so that the file owns its space on the disk."""
+        numbers, rows = range(len(self)), (self._rows_start, bytes(self._row_bytes))
+        for start, zeros in ((self._hashes_start, bytes(HASH_BYTES)), rows):
+            self._write(start, numbers, itertools.repeat(zeros, len(numbers)))
+
+    def _write(self, start: int, numbers: Sequence[int], values: Iterable[bytes]) -> None:
+        """Write values of one length to their places, and wait until they are on the disk."""
+        for number, value in zip(numbers, values, strict=True):
+            self._file.seek(start + number * len(value))
+            view = memoryview(value)
+            while view:
+                view = view[self._file.write(view) :]
         os.fsync(self._file.fileno())
-        self.hashes[:] = 0
 
     def close(self) -> None:
         self._file.close()
-
-    def _find(self, key: Key) -> int:
-        number = self._numbers.get(key.path, -1)
-        return number if number >= 0 and self.hashes[number].tobytes() == key.sha256 else -1
-
-    def _read_structure(self) -> None:
-        try:
-            with h5py.File(self._file, "r") as file:
-                _check_maker(self.path, self.kind, file.attrs)
-                rows, hashes = file[self.kind.name], file["sha256"]
-                self.paths = [os.fsdecode(name) for name in file["paths"][:]]
-                self.hashes = hashes[:]
-                self._rows_start, self._hashes_start = rows.id.get_offset(), hashes.id.get_offset()
-        except (OSError, KeyError, TypeError, RuntimeError) as error:
-            raise RowFileError(
-                f"Expected an HDF5 file of {self.kind.name}, made by koala_face, in {self.path}. "
-                f"Found: {error}. Delete it or name another file, then run again."
-            ) from error
 
 
 class Rows:
@@ -182,12 +196,12 @@ class Rows:
         return Rows([self.pairs[place] for place in places])
 
 
-def open_rows(path, kind: RowKind) -> RowFile | None:
+def open_rows(path: str | os.PathLike, kind: RowKind) -> RowFile | None:
     """Open a file of rows for reading, None if there is none. Needs no right to write."""
     return RowFile(path, kind) if Path(path).exists() else None
 
 
-def create_rows(path, kind: RowKind, names: Sequence[str]) -> None:
+def create_rows(path: str | os.PathLike, kind: RowKind, names: Sequence[str]) -> None:
     """Write a file with an empty row for each relative path, all its space taken.
 
     Raises:
@@ -205,7 +219,7 @@ def create_rows(path, kind: RowKind, names: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: str | os.PathLike) -> Iterator[None]:
     """Turn the system's errors about `path` into a RowFileError that says what to do."""
     try:
         yield
@@ -227,7 +241,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def _reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> None:
-    """A contiguous dataset at a fixed place, of bytes that HDF5 itself never writes."""
+    """A contiguous dataset at a fixed place; HDF5, which a full disk crashes, never writes it."""
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.CONTIGUOUS)
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -240,10 +254,10 @@ def _attributes(kind: RowKind) -> dict[str, str | int | float]:
     return {"schema": SCHEMA, **kind.made_by}
 
 
-def _check_maker(path: Path, kind: RowKind, attributes) -> None:
+def _check_maker(path: Path, kind: RowKind, attributes: h5py.AttributeManager) -> None:
     expected = _attributes(kind)
     found = {
-        name: value.item() if isinstance(value, np.generic) else value
+        name: value.tolist() if isinstance(value, np.generic | np.ndarray) else value
         for name, value in attributes.items()
     }
     names = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
@@ -254,10 +268,3 @@ def _check_maker(path: Path, kind: RowKind, attributes) -> None:
             f"{path} was made by something else. Expected: {sides[0]}. Found: {sides[1]}. "
             "Go back to the settings that made it, name another file, or delete this one."
         )
-
-
-def _write_at(file, start: int, data: bytes) -> None:
-    file.seek(start)
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]

@@ -2,11 +2,10 @@
 
 import contextlib
 import errno
-import hashlib
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from koala_face.data.row_file import Key, RowFile, RowKind, create_rows, explained, open_rows
-from koala_face.foundation.files import locked, replacing
-from koala_face.photographs.reading import PhotographError, find_photographs
+from koala_face.foundation.files import file_hash, locked, replacing
+from koala_face.photographs.reading import PhotographError, search_folder
 
 log = logging.getLogger(__name__)
 
@@ -34,25 +33,24 @@ class Photographs(NamedTuple):
     unreadable: dict[str, str]
 
 
-def hash_photographs(folder) -> Photographs:
+def hash_photographs(folder: str | os.PathLike) -> Photographs:
     """Find the photographs under `folder` and hash their content.
 
     Raises:
         PhotographError: for a missing folder, or one without photographs.
     """
     folder = Path(folder)
-    names = [Path(path).as_posix() for path in find_photographs(folder)]
-    keys, unreadable = [], {}
-    for name, digest in zip(names, _in_threads(_hash, folder, names, 16), strict=True):
-        if isinstance(digest, bytes):
-            keys.append(Key(name, digest))
-        else:
-            unreadable[name] = str(digest)
-    return Photographs(folder, keys, unreadable)
+    found = search_folder(folder)
+    names = [path.as_posix() for path in found.photographs]
+    unreadable = {place.as_posix(): why for place, why in found.unreadable.items()}
+    hashes = list(_in_threads(lambda path: file_hash(path, "sha256"), folder, names, 16))
+    both = list(zip(names, hashes, strict=True))
+    keys = [Key(name, bytes.fromhex(one)) for name, one in both if isinstance(one, str)]
+    return Photographs(folder, keys, unreadable | _errors(both))
 
 
 def fill_rows(
-    path,
+    path: str | os.PathLike,
     kind: RowKind,
     photographs: Photographs,
     decode: Callable[[Path], np.ndarray],
@@ -68,7 +66,8 @@ def fill_rows(
         strict: if any photograph cannot be read, stop before the first row.
 
     Returns:
-        The file, open for reading, and the photographs that it has rows of.
+        The file, open for reading, and the photographs that it has rows of. A complete file
+        needs no right to write.
 
     Raises:
         PhotographError: if no photograph can be read, or with `strict` not all; names each.
@@ -76,18 +75,18 @@ def fill_rows(
     """
     rows = open_rows(path, kind)
     missing = _missing(rows, photographs)
-    if rows is not None and (photographs.keys and not missing):
-        _check_readable(photographs, strict)
-        return rows, photographs
-    if rows is not None:
-        rows.close()
-    if strict:
-        _check_readable(_without(photographs, _find_unreadable(photographs, missing, decode)), True)
-    _check_readable(photographs, strict=False)
-    with filling(path, kind, photographs.keys) as rows:
-        photographs = _fill(rows, photographs, decode, compute, batch_size)
+    if missing and (strict or (rows and not _is_writable(Path(path)))):
+        names = [key.path for key in missing]
+        arrays = _in_threads(decode, photographs.folder, names, 16)
+        photographs = _without(photographs, _errors(zip(names, arrays, strict=True)))
+        missing = _missing(rows, photographs)
     _check_readable(photographs, strict)
-    return RowFile(path, kind), photographs
+    if missing:
+        with filling(path, kind, photographs.keys) as rows:
+            photographs = _fill(rows, photographs, decode, compute, batch_size)
+        _check_readable(photographs, strict)
+        rows = RowFile(path, kind)
+    return rows, photographs
 
 
 def report_unreadable(photographs: Photographs) -> None:
@@ -98,7 +97,7 @@ def report_unreadable(photographs: Photographs) -> None:
 
 @contextlib.contextmanager
 def filling(
-    path, kind: RowKind, keys: Sequence[Key], wait: float = LONGEST_WAIT
+    path: str | os.PathLike, kind: RowKind, keys: Sequence[Key], wait: float = LONGEST_WAIT
 ) -> Iterator[RowFile]:
     """Open a file that has a place for each key, made or enlarged where needed, to be filled.
 
@@ -115,8 +114,8 @@ def filling(
     with contextlib.ExitStack() as stack:
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if not os.access(path.parent, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path.parent))
+            if not _is_writable(path):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
             stack.enter_context(locked(path, wait))
         rows = open_rows(path, kind)
         if rows is None or not all(map(rows.has_place, keys)):
@@ -126,7 +125,26 @@ def filling(
         yield stack.enter_context(contextlib.closing(RowFile(path, kind, writable=True)))
 
 
-def _fill(rows: RowFile, photographs: Photographs, decode, compute, batch_size) -> Photographs:
+def _rewrite(path: Path, kind: RowKind, keys: Sequence[Key], old: RowFile | None) -> None:
+    """Write a file with a place for each key and the old one's rows; rename it over the old one."""
+    names = {key.path for key in keys}
+    gone = [key for key in old.filled if key.path not in names] if old else []
+    kept = [key for key in keys if key in old.filled] + gone if old else []
+    with explained(path), replacing(path) as new_path:
+        create_rows(new_path, kind, [key.path for key in (*keys, *gone)])
+        with contextlib.closing(RowFile(new_path, kind, writable=True)) as new:
+            for start in range(0, len(kept), COPIED_ROWS):
+                part = kept[start : start + COPIED_ROWS]
+                new.write(part, old.read(old.find(part)))
+
+
+def _fill(
+    rows: RowFile,
+    photographs: Photographs,
+    decode: Callable[[Path], np.ndarray],
+    compute: Callable[[np.ndarray], np.ndarray],
+    batch_size: int,
+) -> Photographs:
     missing = _missing(rows, photographs)
     names = [key.path for key in missing]
     arrays = _in_threads(decode, photographs.folder, names, 2 * batch_size)
@@ -147,18 +165,18 @@ def _fill(rows: RowFile, photographs: Photographs, decode, compute, batch_size) 
     return _without(photographs, unreadable)
 
 
-def _find_unreadable(photographs: Photographs, keys: list[Key], decode) -> dict[str, str]:
-    names = [key.path for key in keys]
-    arrays = _in_threads(decode, photographs.folder, names, 16)
-    pairs = zip(names, arrays, strict=True)
-    return {name: str(array) for name, array in pairs if isinstance(array, Exception)}
-
-
 def _missing(rows: RowFile | None, photographs: Photographs) -> list[Key]:
-    if rows is None:
-        return photographs.keys
-    numbers = rows.find(photographs.keys)
-    return [key for key, number in zip(photographs.keys, numbers, strict=True) if number < 0]
+    return [key for key in photographs.keys if rows is None or key not in rows.filled]
+
+
+def _errors(results: Iterable[tuple[str, object]]) -> dict[str, str]:
+    return {name: str(found) for name, found in results if isinstance(found, Exception)}
+
+
+def _is_writable(path: Path) -> bool:
+    """Whether a file may be changed, and others written beside it."""
+    places = [path.parent, path] if path.exists() else [path.parent]
+    return all(os.access(place, os.W_OK) for place in places)
 
 
 def _without(photographs: Photographs, unreadable: dict[str, str]) -> Photographs:
@@ -180,39 +198,17 @@ def _describe_unreadable(photographs: Photographs) -> str:
     return f"{count} of {total} photographs in {photographs.folder} cannot be read.{reasons}\n"
 
 
-def _rewrite(path: Path, kind: RowKind, keys: Sequence[Key], old: RowFile | None) -> None:
-    """Write a file with a place for each key and the old one's rows; rename it over the old one."""
-    kept = list(keys)
-    if old is not None:
-        names = {key.path for key in keys}
-        kept += [
-            Key(name, sha256.tobytes())
-            for name, sha256 in zip(old.paths, old.hashes, strict=True)
-            if name not in names and sha256.any()
-        ]
-    with explained(path), replacing(path) as new_path:
-        create_rows(new_path, kind, [key.path for key in kept])
-        with contextlib.closing(RowFile(new_path, kind, writable=True)) as new:
-            numbers = old.find(kept) if old is not None else np.full(len(kept), -1)
-            for start in range(0, len(kept), COPIED_ROWS):
-                part = slice(start, start + COPIED_ROWS)
-                found = [
-                    (key, n) for key, n in zip(kept[part], numbers[part], strict=True) if n >= 0
-                ]
-                if found:
-                    found_keys, found_numbers = zip(*found, strict=True)
-                    new.write(found_keys, old.read(found_numbers))
-
-
-def _in_threads(function, folder, names: Sequence[str], ahead: int) -> Iterator:
+def _in_threads(
+    function: Callable[[Path], object], folder: Path, names: Sequence[str], ahead: int
+) -> Iterator:
     """`function(folder / name)` for each name in order, computed at most `ahead` ahead in threads.
 
     A photograph that cannot be read gives its error in place of the result.
     """
 
-    def attempt(name: str):
+    def attempt(name: str) -> object:
         try:
-            return function(Path(folder) / name)
+            return function(folder / name)
         except (OSError, PhotographError) as error:
             return error
 
@@ -224,11 +220,3 @@ def _in_threads(function, folder, names: Sequence[str], ahead: int) -> Iterator:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
-
-
-def _hash(path: Path) -> bytes:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.digest()

@@ -37,6 +37,7 @@ def take(portraits: Portraits, rows: Sequence[int]) -> Portraits:
         paths=[portraits.paths[row] for row in rows],
         rgb=portraits.rgb.take(rows, axis=0),
         embeddings=portraits.embeddings.take(rows, axis=0),
+        joined=(),
     )
 
 
@@ -47,6 +48,7 @@ def join(first: Portraits, second: Portraits) -> Portraits:
         _concatenate(first.rgb, second.rgb),
         _concatenate(first.embeddings, second.embeddings),
         {**first.unreadable, **second.unreadable},
+        (*first.parts, *second.parts),
     )
 
 

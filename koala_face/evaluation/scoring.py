@@ -92,7 +92,8 @@ def make_network(model: tf.keras.Model, description: ModelDescription | None = N
     """The coloring of a network with the inputs and the output of `models.build_colorizer`.
 
     The network sees each portrait at its own size. Where that is not the size at which is
-    measured, ab is brought there as `koala_face.colorize` brings it to a photograph's size.
+    measured, ab is brought there as `koala_face.colorize` brings it to a photograph's size, and a
+    narrow range is stretched as there.
     The description says of which predictions the mean is taken; without it there is one.
     """
     colorizer = Colorizer(model, None, 0, description=description)
@@ -148,7 +149,7 @@ def score(
     coloring: Coloring,
     batch_size: int = 8,
     name: str = "",
-    look: Callable[[Batch, np.ndarray], None] | None = None,
+    look: Callable[[Batch, np.ndarray, np.ndarray], None] | None = None,
 ) -> Scores:
     """Score a coloring on all portraits, a batch at a time.
 
@@ -157,7 +158,7 @@ def score(
         coloring: see above.
         batch_size: portraits in memory at once.
         name: what the progress bar says.
-        look: is shown each batch and its colored pictures, (B, S, S, 3) uint8.
+        look: is shown each batch, its colored pictures, (B, S, S, 3) uint8, and their ab.
     """
     columns = {metric.key: [] for metric in METRICS}
     levels, true_levels = np.zeros((2, 3, LEVELS), np.int64)
@@ -166,7 +167,7 @@ def score(
         batch = read_batch(portraits, slice(start, min(start + batch_size, len(portraits))))
         rgb, ab = apply_coloring(coloring, batch)
         if look:
-            look(batch, rgb)
+            look(batch, rgb, ab)
         for key, values in measure(rgb, ab, batch).items():
             columns[key].append(values)
         levels += count_levels(rgb)

@@ -65,6 +65,15 @@ def short_name(path: str | os.PathLike) -> str:
     return "/".join(Path(path).resolve().parts[-2:])
 
 
+def file_hash(path: str | os.PathLike, algorithm: str) -> str:
+    """Hash a file of any size: "md5" or "sha256", in hexadecimal."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with open(path, "rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 @contextlib.contextmanager
 def locked(path: str | os.PathLike, wait: float) -> Iterator[None]:
     """Hold `path` for this process; `path` + ".lock" stays beside it, ".holder" while it is held.

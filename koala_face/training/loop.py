@@ -18,6 +18,7 @@ from koala_face.data.portraits import Portraits
 from koala_face.figures.paper import draw_loss
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.files import ModelDescription, load_model, save_model
+from koala_face.models import find_network
 from koala_face.training import sampling, step
 from koala_face.training.interrupts import deferred_interrupt
 from koala_face.training.losses import make_loss
@@ -101,10 +102,10 @@ class Training:
         recipe = self.recipe
         saved = time.monotonic()
         batches = self._batches(self.step, (epoch + 1) * recipe.steps_per_epoch)
-        for (luminance, embedding), ab in self.progress.start(batches, self.step):
+        for inputs, truth in self.progress.start(batches, self.step):
             stop_if_asked()
             before = self.step
-            loss = float(self.train_step(luminance, embedding, ab))
+            loss = float(self.train_step(*inputs, *truth))
             self._check(loss, before)
             self.progress.show(loss)
             if time.monotonic() - saved > recipe.save_seconds:
@@ -112,7 +113,13 @@ class Training:
                 saved = time.monotonic()
 
     def _validate(self, stop_if_asked: Callable[[], None]) -> tuple[float, float]:
-        """The validation loss with batch norm's moving averages and with measured statistics."""
+        """The validation loss with batch norm's moving averages and with measured statistics.
+
+        A network without batch norm has one, and no file of moving averages.
+        """
+        if not find_network(self.description.network).batch_norm:
+            self._prepare_inference_model(0, stop_if_asked)
+            return (self.validation.error(stop_if_asked),) * 2
         self.inference_model.set_weights(self.model.get_weights())
         untreated = self.validation.error(stop_if_asked)
         save_model(self.inference_model, self.run.moving_averages_file, self.description)
@@ -207,8 +214,9 @@ class Training:
         """The training batches of steps `start` to `stop`."""
         recipe = self.recipe
         varied = {"flip": recipe.flip, "crop": recipe.crop, "noise": self.noise}
+        beyond = {"shares": recipe.shares, "aged": recipe.ageing}
         return sampling.training_batches(
-            self.train, start, stop, recipe.batch_size, recipe.seed, **varied
+            self.train, start, stop, recipe.batch_size, recipe.seed, **varied, **beyond
         )
 
     def _prepare_inference_model(

@@ -34,10 +34,13 @@ class Listed(NamedTuple):
 
 def list_portraits(train: "Portraits", validation: "Portraits") -> list[Listed]:
     """The portraits of a run, in the order of their rows, with the hash of each photograph."""
+    both = (("train", train), ("validation", validation))
+    files = {file for _, portraits in both for file, _ in portraits.rgb.pairs}
+    hashes = {(file, row): key.sha256.hex() for file in files for key, row in file.filled.items()}
     return [
-        Listed(role, file.hashes[row].tobytes().hex(), path)
-        for role, portraits in (("train", train), ("validation", validation))
-        for path, (file, row) in zip(portraits.paths, portraits.rgb.pairs, strict=True)
+        Listed(role, hashes[pair], path)
+        for role, portraits in both
+        for path, pair in zip(portraits.paths, portraits.rgb.pairs, strict=True)
     ]
 
 

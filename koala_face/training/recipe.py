@@ -42,6 +42,10 @@ class Recipe:
     embedding_noise: float = setting(
         0.0, "random noise on the vectors, as a share of their spread over the portraits"
     )
+    ageing: bool = setting(False, "show three of four portraits as old photographs; see `ageing`")
+    shares: tuple[float, ...] = setting(
+        (), "shares of what is seen from --data and each folder of --extra-data (default: by size)"
+    )
     averaging: float = setting(
         0.0, "keep a moving average of the weights with this decay, such as 0.995; 0 for none"
     )
@@ -67,6 +71,8 @@ class Recipe:
         self.expect("loss", self.loss in LOSSES, " or ".join(LOSSES))
         self.expect("crop", 0 <= self.crop < 1, "0 or more, below 1")
         self.expect("embedding_noise", 0 <= self.embedding_noise < math.inf, "0 or more")
+        fits = all(0 < share < math.inf for share in self.shares)
+        self.expect("shares", fits, "numbers above 0")
         self.expect("averaging", 0 <= self.averaging < 1, "0 or more, below 1")
         self.expect("seed", 0 <= self.seed < 2**32, "0 or more, below 2**32")
         self.expect("save_seconds", self.save_seconds >= 0, "0 or more")

@@ -4,14 +4,18 @@ All of it depends on the seed and on a sample's position in the run alone, so th
 can go on from any step. The paper (II.F) names no variation; those here are our choice.
 """
 
+import functools
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from koala_face import color
 from koala_face.data import pipeline
 from koala_face.data.portraits import Portraits
 from koala_face.data.row_file import Rows
+from koala_face.training import ageing
 
 # Variations are drawn in blocks, so that a position is reached without those before it.
 BLOCK = 4096
@@ -26,20 +30,102 @@ def training_batches(
     flip: bool = False,
     crop: float = 0.0,
     noise: np.ndarray | None = None,
+    shares: Sequence[float] = (),
+    aged: bool = False,
 ) -> tf.data.Dataset:
-    """The training pairs of steps `start` to `stop`; see `pipeline.batches`.
+    """What steps `start` to `stop` see, and what they should give.
 
     Args:
         flip: mirror every other portrait.
         crop: the largest cut of `sample_windows`.
         noise: its standard deviation for `vary_embeddings`; None adds none.
+        shares: of the portraits' folders; see `sample_shares`.
+        aged: show portraits as old photographs; see `ageing`.
+
+    Returns:
+        A dataset of ((luminance, embedding), (ab, own luminance)): as `pipeline.batches` gives
+        them, and beside the luminance that is seen, which may be aged, the portrait's own.
     """
     span = (seed, start * batch_size, stop * batch_size)
-    order = sample_order(len(portraits), *span)
+    order = sample_shares(portraits.parts, shares, *span)
     flips = sample_flips(*span) if flip else None
     windows = sample_windows(crop, *span) if crop else None
     pairs = pipeline.batches(portraits, order, batch_size, flips, windows)
-    return pairs if noise is None else vary_embeddings(pairs, noise, seed, start)
+    if noise is not None:
+        pairs = vary_embeddings(pairs, noise, seed, start)
+    if aged:
+        return age_portraits(pairs, batch_size, seed, start)
+    return pairs.map(lambda inputs, ab: (inputs, (ab, inputs[0])))
+
+
+def age_portraits(pairs: tf.data.Dataset, batch_size: int, seed: int, step: int) -> tf.data.Dataset:
+    """Show portraits as old photographs; see `training_batches`.
+
+    Args:
+        pairs: from `pipeline.batches`; the first batch is that of `step`.
+    """
+
+    def age(number, pair):
+        (luminance, embedding), ab = pair
+        lab = (color.unscale_luminance(luminance), color.unscale_ab(ab))
+        linear = tf.clip_by_value(color.lab_to_linear(tf.concat(lab, axis=-1)), 0.0, 1.0)
+        seen = tf.numpy_function(age_batch, [linear, number], tf.float32)
+        seen.set_shape(luminance.shape)
+        return (seen, embedding), (ab, luminance)
+
+    def age_batch(portraits, number):
+        positions = number * batch_size + np.arange(len(portraits))
+        grays = [
+            ageing.age(linear, seed, position, ageing.draw_effects(seed, position))
+            for linear, position in zip(portraits, positions, strict=True)
+        ]
+        return _scaled_luminances()[np.stack(grays)][..., None]
+
+    return pairs.enumerate(step).map(age, os.cpu_count()).prefetch(pipeline.READ_AHEAD)
+
+
+@functools.lru_cache
+def _scaled_luminances() -> np.ndarray:
+    """L*/100 of each of the 256 grays, float32."""
+    grays = np.repeat(np.arange(256, dtype="uint8")[:, None], 3, axis=1)
+    return color.scale_luminance(color.rgb_to_lab(grays)[:, 0]).numpy()
+
+
+def sample_shares(
+    parts: Sequence[int], shares: Sequence[float], seed: int, start: int, stop: int
+) -> np.ndarray:
+    """As `sample_order`, of portraits in several folders, each with its share of the positions.
+
+    Of every `BLOCK` positions each folder has its share, rounded; within a folder every portrait
+    comes once before any comes again.
+
+    Args:
+        parts: how many portraits are of each folder; their rows follow each other.
+        shares: one number for each of `parts`; what counts is their proportion. None at all
+            mixes the portraits as if they were of one folder.
+    """
+    if not shares:
+        return sample_order(sum(parts), seed, start, stop)
+    edges = np.round(BLOCK * np.cumsum(shares) / np.sum(shares)).astype("int64")
+    quotas = np.diff(edges, prepend=0)
+
+    def draw(random: np.random.RandomState) -> np.ndarray:
+        """Of each position its folder, and how many of that folder come before in the block."""
+        folders = np.searchsorted(edges, random.permutation(BLOCK), side="right")
+        before = np.empty(BLOCK, "int64")
+        before[np.argsort(folders, kind="stable")] = np.arange(BLOCK)
+        return np.stack([folders, before - (edges - quotas)[folders]], axis=1)
+
+    folders, places = _blocks(BLOCK, (3, seed), start, stop, draw).T
+    places = places + quotas[folders] * (np.arange(start, stop) // BLOCK)
+    rows = np.empty(stop - start, "int64")
+    for folder, count in enumerate(parts):
+        (found,) = np.nonzero(folders == folder)
+        if len(found):
+            first, last = places[found].min(), places[found].max() + 1
+            order = sample_order(count, seed, int(first), int(last))
+            rows[found] = sum(parts[:folder]) + order[places[found] - first]
+    return rows
 
 
 def sample_order(count: int, seed: int, start: int, stop: int) -> np.ndarray:

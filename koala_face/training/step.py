@@ -19,8 +19,11 @@ def make_train_step(
     compiled: bool = True,
     loss_of: Loss = mse_loss,
     after_step: Callable[[tf.Tensor], None] = lambda loss: None,
-) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+) -> Callable[..., tf.Tensor]:
     """A function of (luminance, embedding, ab) that trains one step and returns the loss.
+
+    Where the network sees an aged luminance, a fourth argument is the portrait's own, with which
+    its colours are judged.
 
     Args:
         loss_of: of luminance, predicted and true ab; see `losses`.
@@ -30,10 +33,10 @@ def make_train_step(
     model = quickest(model, compiled)  # the same function; by Winograd's scheme on a CPU
 
     @tf.function(autograph=False, jit_compile=compiled or None)
-    def train_step(luminance, embedding, ab):
+    def train_step(luminance, embedding, ab, own_luminance=None):
         with tf.GradientTape() as tape:
             predicted = tf.cast(model([luminance, embedding], training=True), tf.float32)
-            loss = loss_of(luminance, predicted, ab)
+            loss = loss_of(luminance if own_luminance is None else own_luminance, predicted, ab)
         gradients = tape.gradient(loss, weights)
         optimizer.apply_gradients(zip(gradients, weights, strict=True))
         after_step(loss)

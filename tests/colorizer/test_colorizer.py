@@ -8,6 +8,7 @@ from skimage.color import rgb2lab
 from support.constant_model import NONE, constant_model, describe, save_constant_model
 
 from koala_face.colorizer.colorizer import BATCH_SIZE, Colorizer
+from koala_face.colorizer.full_size import gray_version
 from koala_face.colorizer.pictures import opaque_pixels, photograph_of
 from koala_face.model_files import shipped
 from koala_face.model_files.shipped import ColorizerError, shipped_model
@@ -179,3 +180,26 @@ def test_shipped_models(tmp_path, monkeypatch, astronaut):
     assert Colorizer.load(variant="vivid")(astronaut[:9]).shape == (9, 512, 3)
     with pytest.raises(ColorizerError, match=r"faithful.*vivid.*'bright'"):
         shipped_model("bright")
+
+
+def test_networks_see_a_narrow_range_stretched_and_the_photograph_keeps_its_own(astronaut):
+    """A faded photograph gets the colours of the one that is not, on its own luminance."""
+    model = build_colorizer(NONE.embedding_dim, SIZE)
+    colorizer, plain = (
+        Colorizer(model, zeros, INPUT_SIZE, stretch=stretch) for stretch in (True, False)
+    )
+    gray = gray_version(astronaut)
+    faded = np.round(90 + 0.3 * gray).astype(np.uint8)
+    seen = colorizer.prepare(faded)
+    assert colorizer.stretches(seen)
+    assert not plain.stretches(seen)
+    assert not colorizer.stretches(colorizer.prepare(gray))
+    vectors = np.zeros((1, NONE.embedding_dim), "float32")
+    true, stretched, narrow = (
+        colorizer.predict([colorizer.prepare(gray)], vectors),
+        colorizer.predict([seen], vectors),
+        plain.predict([seen], vectors),
+    )
+    assert np.abs(stretched - true).mean() < 0.5 * np.abs(narrow - true).mean()
+    before = rgb2lab(np.stack([faded] * 3, axis=-1))[..., 0]
+    assert np.abs(rgb2lab(colorizer(faded))[..., 0] - before).max() < 1

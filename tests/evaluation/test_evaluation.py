@@ -272,7 +272,7 @@ def test_a_mean_ab_that_is_none_is_a_named_error(model_file, noted):
 def test_a_look_at_each_batch_and_its_colors():
     portraits = MadePortraits([flat(level) for level in range(7)])
     seen = []
-    look = lambda batch, rgb: seen.append((batch.rgb[:, 0, 0, 0].tolist(), len(rgb)))  # noqa: E731
+    look = lambda batch, rgb, ab: seen.append((batch.rgb[:, 0, 0, 0].tolist(), len(rgb)))  # noqa: E731
     scoring.score(portraits, baselines.color_gray, batch_size=3, look=look)
     assert seen == [([0, 1, 2], 3), ([3, 4, 5], 3), ([6], 1)]
 

@@ -4,13 +4,23 @@ import base64
 import json
 import marshal
 import os
+import resource
+import sys
+import time
+import zlib
 
 import h5py
 import numpy as np
 import pytest
 from support.sample_models import DESCRIPTION, sample_colorizer
 
-from koala_face.model_files.files import ModelFileError, load_model, save_model
+from koala_face.model_files.files import (
+    BORROWED,
+    ModelFileError,
+    load_model,
+    save_model,
+    save_variant,
+)
 from koala_face.model_files.portable import LAYERS
 
 
@@ -195,7 +205,69 @@ def test_a_training_config_is_never_read(planted):
     assert not fired()
 
 
-@pytest.mark.parametrize("kind", ["external link", "soft link", "external storage"])
+def many_filters(layers, _):
+    layers["encoder_conv2"]["config"]["filters"] = 10**8
+
+
+def doublings(layers, config):
+    """30 layers, each with its input twice: 2^30 channels."""
+    before = "luminance"
+    for number in range(30):
+        name = f"double{number}"
+        entry = {"class_name": "Concatenate", "name": name, "config": {"name": name, "axis": -1}}
+        entry["inbound_nodes"] = [[[before, 0, 0, {}], [before, 0, 0, {}]]]
+        config["config"]["layers"].append(entry)
+        before = name
+
+
+def compressed(path):
+    """A bias of 64 numbers, in a piece of a few bytes that unpacks to 256 MB."""
+    pack = zlib.compressobj(9)
+    piece = b"".join(pack.compress(bytes(2**20)) for _ in range(2**8)) + pack.flush()
+    with h5py.File(path, "r+") as file:
+        group = file["model_weights/encoder_conv1/encoder_conv1"]
+        del group["bias:0"]
+        options = {"maxshape": (None,), "chunks": (2**26,), "compression": "gzip"}
+        made = group.create_dataset("bias:0", (64,), "float32", **options)
+        made.id.write_direct_chunk((0,), piece)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (many_filters, "encoder_conv2: filters = 128. Received: 100000000"),
+        (doublings, "double0"),
+        (compressed, "encoder_conv1/bias:0 whole"),
+    ],
+)
+def test_a_small_file_does_not_fill_the_memory(planted, change, named):
+    plant, _ = planted
+    path = plant(change if change is not compressed else lambda layers, config: None)
+    if change is compressed:
+        compressed(path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.monotonic()
+    with pytest.raises(ModelFileError, match=rf"stranger\.h5.*{named}"):
+        load_model(path)
+    assert time.monotonic() - start < 20
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown * (1 if sys.platform == "darwin" else 1024) < 100 * 2**20
+
+
+def test_a_weight_that_was_never_written_is_refused(planted):
+    """HDF5 gives zeros for it."""
+    path = planted[0](lambda layers, config: None)
+    with h5py.File(path, "r+") as file:
+        group = file["model_weights/encoder_conv1/encoder_conv1"]
+        del group["bias:0"]
+        group.create_dataset("bias:0", (64,), "float32")
+    with pytest.raises(ModelFileError, match=r"stranger\.h5.*bias:0 whole"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    "kind", ["external link", "soft link", "external storage", "virtual dataset"]
+)
 def test_weights_outside_the_file_are_not_read(planted, tmp_path, kind):
     """HDF5 can name other files of the machine, and give their bytes as weights."""
     path = planted[0](lambda layers, config: None)
@@ -203,8 +275,13 @@ def test_weights_outside_the_file_are_not_read(planted, tmp_path, kind):
     secret = tmp_path / "secret"
     secret.write_bytes(b"s" * 2**20)
     with h5py.File(path, "r+") as file:
-        if kind == "external storage":
-            bias = "model_weights/encoder_conv1/encoder_conv1/bias:0"
+        bias = "model_weights/encoder_conv1/encoder_conv1/bias:0"
+        if kind == "virtual dataset":
+            del file[bias]
+            layout = h5py.VirtualLayout((64,), "float32")
+            layout[:] = h5py.VirtualSource(os.fspath(secret), "secret", (64,), "float32")
+            file.create_virtual_dataset(bias, layout)
+        elif kind == "external storage":
             del file[bias]
             file.create_dataset(
                 bias, (64,), "float32", external=[(os.fspath(secret), 0, h5py.h5f.UNLIMITED)]
@@ -262,3 +339,38 @@ def test_a_graph_with_a_loop_is_refused(planted):
 
     with pytest.raises(ModelFileError, match="encoder_conv4"):
         load_model(planted[0](loop))
+
+
+@pytest.mark.parametrize(
+    ("source", "saturation", "named"),
+    [
+        ("../secret/model.h5", 1.3, "weights_of"),
+        ("/etc/passwd", 1.3, "weights_of"),
+        ("", 1.3, "weights_of"),
+        ("..", 1.3, "weights_of"),
+        (7, 1.3, "weights_of"),
+        ("stranger.h5", 0.0, "saturation"),
+        ("stranger.h5", "1.3", "saturation"),
+        ("stranger.h5", np.nan, "saturation"),
+        ("variant.h5", 1.3, "model_config"),
+        ("nowhere.h5", 1.3, "nowhere.h5"),
+        ("a\0b", 1.3, "a.*b"),
+    ],
+)
+def test_borrowed_weights_lie_in_the_same_folder(planted, source, saturation, named):
+    """A file may lead to no other place of the machine, and not to itself."""
+    path = planted[0](lambda layers, config: None).with_name("variant.h5")
+    save_variant(path, DESCRIPTION, "stranger.h5", 1.3)
+    with h5py.File(path, "r+") as file:
+        file.attrs[BORROWED[0]], file.attrs[BORROWED[1]] = source, saturation
+    with pytest.raises(ModelFileError, match=named):
+        load_model(path)
+
+
+def test_borrowed_weights_are_made_stronger(planted):
+    path = planted[0](lambda layers, config: None).with_name("variant.h5")
+    save_variant(path, DESCRIPTION, "stranger.h5", 1.5)
+    plain, stronger = (load_model(path.with_name(name))[0] for name in ("stranger.h5", path.name))
+    for one, other in zip(plain.weights, stronger.weights, strict=True):
+        factor = 1.5 if "decoder_conv5" in getattr(one, "path", one.name) else 1.0
+        np.testing.assert_array_equal(factor * np.asarray(one), np.asarray(other))

@@ -121,6 +121,30 @@ def test_quality_changes_the_size_of_a_jpeg(tmp_path, photograph):
     assert (tmp_path / "95.jpg").stat().st_size > 2 * (tmp_path / "20.jpg").stat().st_size
 
 
+def noise(height, width):
+    """Takes more bytes as JPEG than Pillow sets aside."""
+    pixels = np.random.default_rng(0).integers(0, 2, (height, width, 3), np.uint8) * 255
+    return Photograph(pixels)
+
+
+@pytest.mark.parametrize("quality", [95, 100])
+@pytest.mark.parametrize("exif", [b"", b"Exif\0\0" + b"\0" * 60_000])
+def test_noise_is_written_as_jpeg(tmp_path, quality, exif):
+    path = tmp_path / "noise.jpg"
+    noisy = noise(300, 400)._replace(exif=exif)
+    assert write_photograph(path, noisy, "jpeg", quality) == []
+    difference = np.abs(np.asarray(Image.open(path)).astype(int) - noisy.pixels)
+    assert difference.mean() < (4 if quality == 100 else 20)
+
+
+@pytest.mark.parametrize("name", OUTPUT_FORMATS)
+def test_what_no_encoder_takes_is_a_named_error(tmp_path, name):
+    nothing = Photograph(np.zeros((0, 4, 3), np.uint8))
+    with pytest.raises(PhotographError, match=r"a.bin: (cannot be encoded|too large)"):
+        write_photograph(tmp_path / "a.bin", nothing, name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_half_written_remains(tmp_path, photograph, monkeypatch):
     target = tmp_path / "a.png"
     target.write_bytes(b"the old one")

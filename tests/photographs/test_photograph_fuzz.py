@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from support.photograph_files import RGB, png_chunk, png_file
 
 from koala_face.photographs.decoding import Photograph, PhotographError, read_photograph
 
@@ -49,7 +50,21 @@ def real_files(astronaut):
         "rgb.webp": pillow_bytes(pixels, "WEBP", exif=exif),
         "frames.gif": pillow_bytes(pixels, "GIF", save_all=True, append_images=frames),
         "rgb.bmp": pillow_bytes(pixels, "BMP"),
+        "deep.jp2": imagecodecs.jpeg2k_encode(deep, level=0, codecformat="jp2"),
+        "deep.avif": imagecodecs.avif_encode(deep >> 6, level=90, bitspersample=10),
+        "deep.ppm": b"P6\n%d %d\n65535\n" % (SIDE, SIDE) + deep.astype(">u2").tobytes(),
+        "big.tif": tiff_bytes(deep, photometric="rgb", bigtiff=True),
+        "signed.tif": tiff_bytes((pixels[..., 0] // 2).astype(np.int8)),
+        "colour.png": colored_png(pixels),
     }
+
+
+def colored_png(pixels):
+    """With chunks that say what its colours are."""
+    chunks = png_chunk(b"gAMA", struct.pack(">I", 55_556))
+    chunks += png_chunk(b"cHRM", struct.pack(">8I", *(33_000 + 1_000 * i for i in range(8))))
+    rows = [row.tobytes() for row in pixels]
+    return png_file(SIDE, SIDE, 8, RGB, rows, chunks)
 
 
 def damage(data, random):

@@ -1,6 +1,7 @@
 """The recipe is the paper's, and what cannot be trained is refused."""
 
 import math
+import re
 
 import pytest
 
@@ -12,6 +13,7 @@ def test_the_defaults_are_section_two_f():
     assert (recipe.epochs, recipe.steps_per_epoch, recipe.batch_size) == (21, 40, 50)
     assert (recipe.loss, recipe.schedule) == ("mse", "constant")
     beyond = (recipe.flip, recipe.crop, recipe.embedding_noise, recipe.averaging)
+    beyond += (recipe.ageing, recipe.shares)
     assert not any(beyond)
     assert recipe.steps == 840
     assert recipe.loss in LOSSES
@@ -38,9 +40,11 @@ def test_the_defaults_are_section_two_f():
         {"save_seconds": math.nan},
         {"loss": "none"},
         {"schedule": "none"},
+        {"shares": (0.5, -0.5)},
     ],
 )
 def test_a_value_out_of_range_is_named(setting):
     (name,) = setting
-    with pytest.raises(RecipeError, match=rf"Expected {name} of .* Received: {setting[name]}"):
+    received = re.escape(str(setting[name]))
+    with pytest.raises(RecipeError, match=rf"Expected {name} of .* Received: {received}"):
         Recipe(**setting).check()

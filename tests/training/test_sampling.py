@@ -76,3 +76,70 @@ def test_noise_on_embeddings_depends_on_seed_and_step_alone():
     assert np.abs(first - noise.embeddings[:2])[:, 1:].min() > 0
     assert np.allclose(second - noise.embeddings[2:4], vectors(5, 8)[0] - noise.embeddings[:2])
     assert not np.allclose(first, vectors(6, 7)[0])
+
+
+def test_shares_hold_on_average_and_each_folder_shows_all_before_any_again():
+    rows = sampling.sample_shares((7, 50), (1.0, 3.0), 0, 0, 12_000)
+    small, large = rows[rows < 7], rows[rows >= 7]
+    assert len(small) / len(rows) == pytest.approx(0.25, abs=0.005)
+    for shuffle in small[: 7 * 400].reshape(-1, 7):
+        assert sorted(shuffle) == list(range(7))
+    for shuffle in large[: 50 * 100].reshape(-1, 50):
+        assert sorted(shuffle) == list(range(7, 57))
+
+
+def test_shares_go_on_from_any_position():
+    def rows(start, stop, seed=0):
+        return sampling.sample_shares((3, 40, 5), (0.2, 0.7, 0.1), seed, start, stop)
+
+    whole = rows(0, 9000)
+    for start, stop in ((0, 1), (4095, 4097), (4096, 8192), (5000, 9000), (77, 77)):
+        assert np.array_equal(rows(start, stop), whole[start:stop])
+    assert not np.array_equal(rows(0, 9000, seed=1), whole)
+
+
+def test_without_shares_the_folders_are_one():
+    expected = sampling.sample_order(12, 3, 5, 40)
+    assert np.array_equal(sampling.sample_shares((5, 7), (), 3, 5, 40), expected)
+
+
+@pytest.fixture(scope="module")
+def portraits():
+    random = np.random.default_rng(1)
+    colors = random.integers(0, 256, (6, 4, 4, 3), "uint8").repeat(8, axis=1).repeat(8, axis=2)
+    return Portraits(list("abcdef"), colors, random.random((6, 5), "float32"), {})
+
+
+def batches(portraits, start, stop, **settings):
+    varied = {"flip": True, "crop": 0.2, **settings}
+    return list(sampling.training_batches(portraits, start, stop, 4, 0, **varied))
+
+
+def test_aged_portraits_are_seen_and_their_own_colours_are_asked(portraits):
+    for aged, clean in zip(
+        batches(portraits, 0, 8, aged=True), batches(portraits, 0, 8), strict=True
+    ):
+        (seen, embedding), (ab, luminance) = aged
+        assert seen.shape == luminance.shape == (4, 32, 32, 1)
+        assert -1e-5 < seen.numpy().min() <= seen.numpy().max() < 1 + 1e-5
+        np.testing.assert_array_equal(embedding, clean[0][1])
+        for ours, theirs in zip((ab, luminance), clean[1], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_array_equal(clean[0][0], luminance)
+
+
+def test_the_portraits_left_clean_are_as_they_were(portraits):
+    """But for the rounding to 8 bits and back from Lab; a step of gray is 0.4 of L* or less."""
+    differences = []
+    for (seen, _), (_, luminance) in batches(portraits, 0, 25, aged=True):
+        differences += list(np.abs(seen - luminance).max(axis=(1, 2, 3)))
+    clean = [sampling.ageing.draw_effects(0, position) == () for position in range(100)]
+    assert 10 < np.sum(clean) < 40
+    assert np.array(differences)[clean].max() < 0.006
+    assert np.median(np.array(differences)[~np.array(clean)]) > 0.05
+
+
+def test_ageing_goes_on_from_any_step(portraits):
+    whole = batches(portraits, 0, 6, aged=True)
+    for ours, theirs in zip(batches(portraits, 4, 6, aged=True), whole[4:], strict=True):
+        np.testing.assert_array_equal(ours[0][0], theirs[0][0])
