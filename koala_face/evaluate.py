@@ -84,7 +84,7 @@ def evaluate(config: EvaluateConfig) -> dict:
     check_size(config.size)
     model_file = Path(config.model or shipped_model(config.variant))
     network, description = load_model(model_file)
-    history = report_parts.read_history(model_file)
+    training_run = report_parts.read_run(model_file)
     portraits = load_truth(config, description)
     constant, source = baselines.find_mean_ab(
         description, portraits, config.train_data, config.size, config.cache
@@ -118,7 +118,9 @@ def evaluate(config: EvaluateConfig) -> dict:
     sections = [
         *skin.skin_section(faces, len(portraits), config.resamples, config.seed),
         *aged,
-        *evaluation_report.figures_section(folder, portraits, coloring, scores["model"], history),
+        *evaluation_report.figures_section(
+            folder, portraits, coloring, scores["model"], training_run
+        ),
         *evaluation_report.portraits_section(scores["model"], pictures.taken),
     ]
     parts = evaluation_report.compose(subject, portraits, results, sections)

@@ -10,7 +10,7 @@ from support.page import Page
 from support.untrained_models import save_untrained
 
 from koala_face import evaluate
-from koala_face.evaluation.report_parts import read_history
+from koala_face.evaluation.report_parts import read_run
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.training.run_folder import RunFolder
 
@@ -175,13 +175,31 @@ def test_a_foreign_history_costs_figure_2_alone(strange):
 )
 def test_a_broken_history_is_none(tmp_path, content, caplog):
     (tmp_path / "history.csv").write_bytes(content)
-    assert read_history(tmp_path / "model.h5") == []
+    assert read_run(tmp_path / "model.h5").history == []
     assert not content or "no Figure 2" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "loss", "epochs"),
+    [
+        ('{"settings": {"loss": "rgb"}}', "rgb", 1),
+        ('{"settings": {"loss": "$\\\\frac{"}}', "mse", 1),
+        ('{"settings": {"loss": [1]}}', "mse", 1),
+        ("{", "mse", 0),
+    ],
+)
+def test_figure_2_has_the_unit_of_what_was_made_small(tmp_path, settings, loss, epochs):
+    empty = dict.fromkeys(("learning_rate", "seconds", "val_loss_untreated"), 0.0)
+    run = RunFolder(tmp_path)
+    run.write_history([{"epoch": 1, "loss": 0.5, "val_loss": 0.4, **empty}])
+    run.settings_file.write_text(settings)
+    found = read_run(tmp_path / "model.h5")
+    assert (found.loss, len(found.history)) == (loss, epochs)
 
 
 def test_a_folder_named_like_a_history_is_none(tmp_path):
     (tmp_path / "history.csv").mkdir()
-    assert read_history(tmp_path / "model.h5") == []
+    assert read_run(tmp_path / "model.h5").history == []
 
 
 def test_impossible_numbers_are_refused(portrait_folder):

@@ -15,9 +15,10 @@ from koala_face.evaluation.bootstrap import RESAMPLES, Estimate, difference
 from koala_face.evaluation.report_parts import (
     INTERVALS_NOTE,
     RULE,
+    Run,
     circumstances,
     loss_section,
-    read_history,
+    read_run,
     shown_portraits,
 )
 from koala_face.figures import paper
@@ -123,7 +124,7 @@ def write_comparison(
     first = next(iter(trials.values()))
     size = first.portraits.rgb.shape[1]
     constant, source = find_constant(first, train_data, size, cache)
-    histories = {name: read_history(trial.file) for name, trial in trials.items()}
+    runs = {name: read_run(trial.file) for name, trial in trials.items()}
     networks = {
         name: scoring.make_network(trial.model, trial.description) for name, trial in trials.items()
     }
@@ -143,7 +144,7 @@ def write_comparison(
         *differences_section(
             {title: results[name] for name, title in titles.items()}, len(first.portraits)
         ),
-        *figures_section(folder, trials, networks, scores, histories),
+        *figures_section(folder, trials, networks, scores, runs),
         *left_out_section(left_out),
     ]
 
@@ -221,7 +222,7 @@ def figures_section(
     trials: dict[str, Trial],
     networks: dict[str, scoring.Coloring],
     scores: dict[str, scoring.Scores],
-    histories: dict[str, list[dict]],
+    runs: dict[str, Run],
 ) -> list[str | Part]:
     """Draw Figure 5, of the portraits chosen by the models' mean MSE, and Figure 2 of each run."""
     chosen = scoring.choose_portraits(np.mean([scores[name].values["mse"] for name in trials], 0))
@@ -242,8 +243,8 @@ def figures_section(
         f"**Figure 5.** One column per descriptor, M and MSE below. {RULE} Here MSE is the mean "
         f"of the models'. {shown_portraits(next(iter(trials.values())).portraits, chosen)}.",
     ]
-    for name, history in histories.items():
-        parts += loss_section(folder, history, f"figure2-{name}.png", name)
+    for name, run in runs.items():
+        parts += loss_section(folder, run, f"figure2-{name}.png", name)
     return parts
 
 

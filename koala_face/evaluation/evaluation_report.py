@@ -12,6 +12,7 @@ from koala_face.evaluation.bootstrap import Estimate, share
 from koala_face.evaluation.report_parts import (
     INTERVALS_NOTE,
     RULE,
+    Run,
     circumstances,
     loss_section,
     shown_portraits,
@@ -152,13 +153,13 @@ def figures_section(
     portraits: Portraits,
     coloring: scoring.Coloring,
     scores: scoring.Scores,
-    history: Sequence[dict],
+    run: Run,
 ) -> list[str | Part]:
     """Draw Figures 2 to 4, of the portraits chosen by rule, with captions and alt texts.
 
     Args:
         scores: of the coloring, on all portraits.
-        history: of the training run; empty if unknown.
+        run: the model's.
     """
     chosen = scoring.choose_portraits(scores.values["mse"])
     names = list(chosen.values())
@@ -177,7 +178,7 @@ def figures_section(
     )
     return [
         "## Figures",
-        *loss_section(folder, history),
+        *loss_section(folder, run),
         figure(folder, "figure3.png", f"Portraits in gray, colored and true: {', '.join(names)}"),
         f"**Figure 3.** Gray, colored and true, with colorfulness M below each. {RULE} "
         f"{shown_portraits(portraits, chosen)}.",

@@ -1,14 +1,12 @@
 """What the reports of `evaluate` and `compare` have in common: Figure 2, and where numbers are
 from."""
 
-import csv
 import logging
-import math
 import os
 import platform
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -17,6 +15,7 @@ from koala_face.data.portraits import Portraits
 from koala_face.figures import paper
 from koala_face.figures.report import Part, code, figure, plain
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.training.recipe import LOSSES
 from koala_face.training.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -32,34 +31,37 @@ RULE = (
 )
 
 
-def read_history(model_file: Path) -> list[dict]:
-    """The epochs of the run in whose folder the model lies; none if there is no such run.
+class Run(NamedTuple):
+    """The training run in whose folder a model lies: its epochs, and what it made small."""
 
-    A history.csv of another program, or a broken one, costs Figure 2 alone: it is warned of.
+    history: list[dict]
+    loss: str
+
+
+def read_run(model_file: Path) -> Run:
+    """The model's run; one without epochs if there is none.
+
+    A history.csv or settings.json of another program, or a broken one, costs Figure 2 alone: it
+    is warned of.
     """
     run = RunFolder(model_file.parent)
     try:
-        history = run.history()
-        losses = [float(row["loss"]) + int(row["epoch"]) for row in history]
-        if not all(map(math.isfinite, losses)):
-            raise ValueError("a loss is not finite")
-    except (KoalaFaceError, OSError, ValueError, LookupError, TypeError, csv.Error) as error:
-        log.warning(
-            "%s is no history of a training run (%s: %s). The report has no Figure 2.",
-            *(run.history_file, type(error).__name__, error),
-        )
-        return []
-    return history
+        loss = run.settings().get("loss") if run.settings_file.exists() else None
+        return Run(run.history(), loss if loss in LOSSES else LOSSES[0])
+    except KoalaFaceError as error:
+        log.warning("The report has no Figure 2. %s", error)
+        return Run([], LOSSES[0])
 
 
 def loss_section(
-    folder: Path, history: Sequence[dict], name: str = "figure2.png", of: str = ""
+    folder: Path, run: Run, name: str = "figure2.png", of: str = ""
 ) -> list[str | Part]:
     """Draw Figure 2, if there is a history; `of` names the model where there are several."""
-    if not history:
+    if not run.history:
         return []
-    paper.draw_loss(history, folder / name)
-    alt = f"Loss of {len(history)} epochs{of and f' with {of}'}, the last {history[-1]['loss']:.4f}"
+    paper.draw_loss(run.history, folder / name, run.loss)
+    with_model, last = (of and f" with {of}", run.history[-1]["loss"])
+    alt = f"Loss of {len(run.history)} epochs{with_model}, the last {last:.4f}"
     title = f"**Figure 2{of and f', {plain(of)}'}.** The loss of each epoch."
     return [figure(folder, name, alt), title]
 
