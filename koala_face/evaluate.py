@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tensorflow import keras
 
     from koala_face.data.portraits import Portraits
+    from koala_face.evaluation.evaluation_report import Subject
     from koala_face.model_files.files import ModelDescription
 
 log = logging.getLogger("koala_face.evaluate")
@@ -103,17 +104,7 @@ def evaluate(config: EvaluateConfig) -> dict:
         scores[name] = scoring.score(portraits, baseline, config.batch_size, name)
     results = scoring.estimate_all(scores, config.resamples, config.seed)
     scoring.write_scores(folder / "portraits.csv", scores)
-    subject = evaluation_report.Subject(
-        model=short_name(model_file),
-        data=short_name(config.data),
-        command=command_line(config, model_file),
-        color_only=config.color_only,
-        size=config.size,
-        description=description,
-        mean_ab=constant,
-        mean_ab_source=source,
-        bootstrap=f"{config.resamples} resamples, seed {config.seed}",
-    )
+    subject = name_subject(config, model_file, description, constant, source)
     aged = aged_section(config, network, description, portraits, scores) if config.aged else []
     sections = [
         *skin.skin_section(faces, len(portraits), config.resamples, config.seed),
@@ -127,6 +118,29 @@ def evaluate(config: EvaluateConfig) -> dict:
     _, page = report.write_report(folder, parts)
     log.info("%s. Report: %s", evaluation_report.summarize(results), page)
     return results
+
+
+def name_subject(
+    config: EvaluateConfig,
+    model_file: Path,
+    description: "ModelDescription",
+    mean_ab: list[float],
+    source: str,
+) -> "Subject":
+    """What the report is about; `source` says in words where the constant's `mean_ab` is from."""
+    from koala_face.evaluation.evaluation_report import Subject
+
+    return Subject(
+        model=short_name(model_file),
+        data=short_name(config.data),
+        command=command_line(config, model_file),
+        color_only=config.color_only,
+        size=config.size,
+        description=description,
+        mean_ab=mean_ab,
+        mean_ab_source=source,
+        bootstrap=f"{config.resamples} resamples, seed {config.seed}",
+    )
 
 
 def aged_section(
