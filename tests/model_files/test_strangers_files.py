@@ -354,7 +354,6 @@ def test_a_graph_with_a_loop_is_refused(planted):
         ("stranger.h5", np.nan, "saturation"),
         ("variant.h5", 1.3, "model_config"),
         ("nowhere.h5", 1.3, "nowhere.h5"),
-        ("a\0b", 1.3, "a.*b"),
     ],
 )
 def test_borrowed_weights_lie_in_the_same_folder(planted, source, saturation, named):
