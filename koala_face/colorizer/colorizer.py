@@ -8,7 +8,7 @@ colorizer.save("photo.jpg", "photo-colored.jpg")
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -124,7 +124,7 @@ class Colorizer:
         description: ModelDescription,
         weights_path: str | os.PathLike | None = None,
         path: str | os.PathLike = "The model",
-        **settings,
+        **settings: Any,
     ) -> "Colorizer":
         """As `load`, of a network that is loaded already, with its `ModelDescription`.
 
