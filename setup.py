@@ -68,7 +68,7 @@ setup(
     long_description_content_type="text/markdown",
     author="The koala_face developers",
     license_expression="MIT",
-    license_files=["LICENSE"],
+    license_files=["LICENSE", "requirements.txt"],  # the sdist needs requirements.txt too
     project_urls={"Deep Koalarization": "https://arxiv.org/abs/1712.03400"},
     keywords=["colorization", "portraits", "grayscale", "faces", "Keras", "TensorFlow", "CIELAB"],
     classifiers=[
