@@ -32,9 +32,9 @@ EXTRAS = {
         "pytest>=8,<10",  # runs the tests
         "ruff>=0.12,<1",  # checks and formats
         "mypy>=1.14,<3",  # checks the types of the public names
-        "pillow-heif>=0.18,<2",  # opens the photographs of phones
+        "pillow-heif>=0.22,<2",  # opens the photographs of phones
     ],
-    "heic": ["pillow-heif>=0.18,<2"],  # opens the photographs of phones
+    "heic": ["pillow-heif>=0.22,<2"],  # opens the photographs of phones
     "tensorboard": ["tensorboard>=2.10"],  # draws the log of `train --tensorboard`
     "notebooks": [
         "jupyterlab>=4.1,<5",  # opens and runs the notebooks, for readers
