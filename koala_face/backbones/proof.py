@@ -6,6 +6,7 @@ and fill their networks with random weights; FaceNet's authority is its own froz
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import importlib.util
 import itertools
@@ -104,6 +105,7 @@ def prove(backbones: Iterable[Backbone], picture: np.ndarray) -> Iterator[Proof]
                         authority.pictures,
                         authority.outputs[row.layer],
                     )
+                    gc.collect()  # models refer to themselves, and have up to 580 MB
 
 
 def run_authority(network: str, folder: Path, picture: np.ndarray, size: int) -> Authority:
