@@ -16,7 +16,20 @@ from koala_face.model_files.description import attribute_name
 SECONDS = 8.0
 ROUNDS = 1000
 VALUES = (
-    *(True, -1, 0, 16, 2**40, np.nan, np.inf, "", "16", "x" * 60_000, np.void(b"\xff\0"), "faithful.h5"),
+    *(
+        True,
+        -1,
+        0,
+        16,
+        2**40,
+        np.nan,
+        np.inf,
+        "",
+        "16",
+        "x" * 60_000,
+        np.void(b"\xff\0"),
+        "faithful.h5",
+    ),
     *(np.zeros(0), [1.0], np.ones((3, 3)), np.ones(900), h5py.Empty("f"), "\ud800", "../x.h5"),
     *("[" * 9000, "{}", "null", "[1]", '{"config": {"layers": [[]]}}', '{"mean_ab": [1e999, 1]}'),
 )
