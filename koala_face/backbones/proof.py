@@ -25,6 +25,7 @@ from PIL import Image
 from koala_face.backbones import Backbone, authorities, build_descriptor, locate_weights
 from koala_face.backbones.facenet import GRAPH_TENSORS
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.versions import keras_version
 
 # The largest difference that float32 and another order of additions explain; our choice.
 LARGEST_DIFFERENCE = 1e-5
@@ -134,7 +135,7 @@ def run_authority(network: str, folder: Path, picture: np.ndarray, size: int) ->
 def check_installed(network: str) -> None:
     """Raise MissingAuthorityError unless all that a network's authority needs is here."""
     packages = dict(PACKAGES[network])
-    if not tf.keras.__version__.startswith("2."):
+    if keras_version().startswith("keras 3"):  # else Keras 2 is here already
         packages["tf-keras"] = "tf_keras"
     missing = [name for name, module in packages.items() if not importlib.util.find_spec(module)]
     if missing:
