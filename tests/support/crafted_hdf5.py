@@ -36,7 +36,9 @@ def bomb(file: h5py.File, name: str) -> None:
 def store_outside(file: h5py.File, name: str) -> None:
     """The bytes of another file, as values."""
     dataset = file[name]
-    outside = [("/etc/passwd", 0, dataset.nbytes)]
+    other = Path(file.filename).with_suffix(".other")
+    other.write_bytes(bytes(dataset.nbytes))
+    outside = [(str(other), 0, dataset.nbytes)]
     replace(file, name, data=None, shape=dataset.shape, dtype=dataset.dtype, external=outside)
 
 
