@@ -152,6 +152,8 @@ def _decode(
 
 def make_photograph(samples: Samples, metadata: Metadata, name: str = "") -> Photograph:
     """Bring samples to sRGB, upright; `name` is that of the file's format."""
+    if not samples.color.size:
+        raise ValueError("it states a height or width of 0")
     pixels, profile_notes = convert_to_srgb(samples.color, metadata.profile)
     turn, alpha, dpi = metadata.orientation, samples.alpha, metadata.dpi
     return Photograph(

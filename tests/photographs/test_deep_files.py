@@ -80,6 +80,17 @@ def test_signed_samples_of_eight_bits_do_not_wrap(tmp_path):
     assert "8-bit samples were scaled" in photograph.notes[0]
 
 
+@pytest.mark.parametrize("tag", [256, 257])  # TIFF 6.0: ImageWidth, ImageLength
+@pytest.mark.parametrize("kind", [np.int8, np.uint16])
+def test_a_file_without_pixels_is_refused(tmp_path, tag, kind):
+    path = tmp_path / "empty.tif"
+    tifffile.imwrite(path, np.ones((4, 6), kind))
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages[0].tags[tag].overwrite(0)
+    with pytest.raises(PhotographError, match=r"empty\.tif.*height or width of 0"):
+        read_photograph(path)
+
+
 @pytest.mark.parametrize("compression", [None, "adobe_deflate"])
 def test_alpha_behind_another_sample_is_found(tmp_path, compression):
     path = tmp_path / "extra.tif"

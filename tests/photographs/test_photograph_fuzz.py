@@ -13,7 +13,7 @@ from support.photograph_files import RGB, png_chunk, png_file
 
 from koala_face.photographs.decoding import Photograph, PhotographError, read_photograph
 
-SECONDS = 8.0
+# By count, not by the clock: every machine tries the same files.
 ROUNDS = 2500
 SIDE = 96
 
@@ -91,7 +91,7 @@ def stated_size(data, name):
     """Height and width that the damaged file states, read from its bytes by hand or by Pillow."""
     if name.endswith(".png"):
         width, height = struct.unpack_from(">II", data, 16)
-    elif name.endswith(".bmp"):
+    elif data.startswith(b"BM"):
         width, height = struct.unpack_from("<ii", data, 18)
     else:
         try:
@@ -118,7 +118,6 @@ def check_whole(photograph, data, name):
 def test_damaged_files_give_named_errors_or_whole_photographs(tmp_path, astronaut):
     random = np.random.default_rng(20)
     files = real_files(astronaut)
-    end = time.monotonic() + SECONDS
     outcomes = {"read": 0, "refused": 0}
     for turn in range(ROUNDS):
         name = list(files)[turn % len(files)]
@@ -137,8 +136,6 @@ def test_damaged_files_give_named_errors_or_whole_photographs(tmp_path, astronau
             check_whole(photograph, data, name)
             outcomes["read"] += 1
         assert time.monotonic() - start < 30, f"turn {turn}, {name}: a hang"
-        if time.monotonic() > end:
-            break
     assert min(outcomes.values()) > 50, outcomes
 
 

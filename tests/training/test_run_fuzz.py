@@ -1,7 +1,6 @@
-"""Run folders with mutated files: only named errors come out, for as long as it lasts."""
+"""Run folders with mutated files: only named errors come out."""
 
 import random
-import time
 
 import pytest
 from support.made_states import make_state
@@ -10,7 +9,7 @@ from koala_face.foundation.errors import KoalaFaceError
 from koala_face.training.portrait_list import Listed, check_list, write_list
 from koala_face.training.run_folder import HISTORY_COLUMNS, RunFolder
 
-SECONDS = 2.0
+ROUNDS = 500
 SETTINGS = {"seed": 3, "size": 256, "data": "helen/train", "layer": None}
 PORTRAITS = [Listed("train", "ab" * 32, f"{n}.jpg") for n in range(5)]
 
@@ -59,12 +58,10 @@ def read_run(run):
 def test_only_named_errors_come_out(folder, pattern):
     files = sorted(folder.path.glob(pattern))
     whole = {file: file.read_bytes() for file in files}
-    chance, tried, refused = random.Random(pattern), 0, 0
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
+    chance, refused = random.Random(pattern), 0
+    for _ in range(ROUNDS):
         file = chance.choice(files)
         file.write_bytes(mutate(whole[file], chance))
-        tried += 1
         try:
             read_run(folder)
         except KoalaFaceError:
@@ -72,5 +69,4 @@ def test_only_named_errors_come_out(folder, pattern):
         finally:
             file.write_bytes(whole[file])
     read_run(folder)
-    assert tried >= 10
     assert refused or pattern.startswith("state")
