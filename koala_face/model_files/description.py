@@ -12,7 +12,7 @@ from koala_face import __version__
 from koala_face.color import AB_SCALE, LUMINANCE_SCALE
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.portable import shortened
-from koala_face.models import PAPER, check_size, find_network
+from koala_face.models import NETWORKS, PAPER, SizeError, check_size
 
 # One prediction, at the network's own size.
 ONCE = (1.0,)
@@ -84,11 +84,11 @@ class ModelDescription:
         fits = 0 < self.embedding_dim <= LARGEST_DIM
         _expect(fits, "embedding_dim", f"1 to {LARGEST_DIM}", self.embedding_dim)
         _expect(self.size <= LARGEST_SIZE, "size", f"{LARGEST_SIZE} at most", self.size)
-        for name, check in (("size", check_size), ("network", find_network)):
-            try:
-                check(getattr(self, name))
-            except ValueError as error:
-                raise ModelFileError(f"{attribute_name(name)}: {error}") from error
+        try:
+            check_size(self.size)
+        except SizeError as error:
+            raise ModelFileError(f"{attribute_name('size')}: {error}") from error
+        _expect(self.network in NETWORKS, "network", f"one of {', '.join(NETWORKS)}", self.network)
         _check_training(self.training)
 
 

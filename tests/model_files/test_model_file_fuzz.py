@@ -13,8 +13,10 @@ from support.sample_models import DESCRIPTION, sample_colorizer
 from koala_face.model_files import files
 from koala_face.model_files.description import attribute_name
 
-SECONDS = 8.0
-ROUNDS = 1000
+# By count, not by the clock: every machine tries the same files.
+ROUNDS = 400
+# The bytes of a lone surrogate: no UTF-8, and h5py refuses to write them out of a text.
+NO_UTF8 = np.array(b"\xed\xa0\x80", h5py.string_dtype())
 VALUES = (
     *(
         True,
@@ -30,7 +32,7 @@ VALUES = (
         np.void(b"\xff\0"),
         "faithful.h5",
     ),
-    *(np.zeros(0), [1.0], np.ones((3, 3)), np.ones(900), h5py.Empty("f"), "\ud800", "../x.h5"),
+    *(np.zeros(0), [1.0], np.ones((3, 3)), np.ones(900), h5py.Empty("f"), NO_UTF8, "../x.h5"),
     *("[" * 9000, "{}", "null", "[1]", '{"config": {"layers": [[]]}}', '{"mean_ab": [1e999, 1]}'),
 )
 NAMES = ("model_config", *map(attribute_name, vars(DESCRIPTION)), *files.BORROWED)
@@ -101,7 +103,6 @@ def test_damaged_files_give_named_errors_or_networks(tmp_path, whole, monkeypatc
     monkeypatch.setattr(files, "build_network", build_once)
     outcomes = {"read": 0, "refused": 0}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    end = time.monotonic() + SECONDS
     for turn in range(ROUNDS):
         if turn % 2:
             damage(path, *whole, random)
@@ -116,8 +117,6 @@ def test_damaged_files_give_named_errors_or_networks(tmp_path, whole, monkeypatc
         outcomes["refused" if reason else "read"] += 1
         assert reason is None or (path.name in reason and len(reason) < 2000), reason
         assert time.monotonic() - start < 30, f"turn {turn}: a hang"
-        if time.monotonic() > end:
-            break
     assert outcomes["refused"] >= 5, outcomes
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
     assert grown * (1 if sys.platform == "darwin" else 1024) < 500 * 2**20
