@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 import tensorflow as tf
 
@@ -25,7 +24,7 @@ from koala_face.figures import paper
 from koala_face.figures.report import Part, code, code_block, figure, plain
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import short_name
-from koala_face.model_files.files import ModelDescription, load_model, read_description
+from koala_face.model_files.files import ModelDescription, describe_model, load_model
 from koala_face.models import check_size
 
 SEED = 0  # of the bootstrap
@@ -62,10 +61,9 @@ def check_models(
     for name, path in models.items():
         # Not loaded yet: a network would take the card's memory from the trainings.
         try:
-            with h5py.File(path) as file:
-                description = read_description(file)
+            description = describe_model(path)
             locate_weights(find_backbone(description.backbone, description.layer), weights)
-        except (KoalaFaceError, OSError) as error:
+        except KoalaFaceError as error:
             raise scoring.EvaluationError(f"{name}={path} cannot be compared. {error}") from error
 
 

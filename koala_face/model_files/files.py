@@ -24,7 +24,6 @@ import tensorflow as tf
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import replacing
 from koala_face.model_files.description import (
-    ONCE,  # noqa: F401  known by this place too
     ModelDescription,
     ModelFileError,
     attribute_name,
@@ -113,6 +112,16 @@ def load_model(path: str | os.PathLike) -> tuple[keras.Model, ModelDescription]:
     if source:
         strengthen(model, saturation)
     return model, description
+
+
+def describe_model(path: str | os.PathLike) -> ModelDescription:
+    """The description of a model file; its network is neither built nor looked at.
+
+    Raises:
+        ModelFileError: as `load_model`.
+    """
+    with _reading(Path(path)) as file:
+        return read_description(file)
 
 
 def build_network(description: ModelDescription) -> keras.Model:

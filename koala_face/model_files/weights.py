@@ -6,11 +6,13 @@ the file itself, and finite.
 """
 
 import itertools
+from collections.abc import Callable
 
 import h5py
 import numpy as np
 import tensorflow as tf
 
+from koala_face.foundation import hdf5
 from koala_face.foundation.errors import KoalaFaceError
 
 keras = tf.keras
@@ -48,14 +50,14 @@ def read_weights(file: h5py.File, model: keras.Model) -> None:
             not, that lies in another file or in pieces, has another shape or holds NaN or
             infinity.
     """
-    root = _child(file, ROOT)
+    root = _find(file, ROOT)
     _check_names(root, [layer.name for layer in model.layers])
     for layer in model.layers:
         names = _weight_names(layer)
-        group = _child(root, layer.name)
+        group = _find(root, layer.name)
         _check_names(group, [layer.name] if names else [])
         if names:
-            group = _child(group, layer.name)
+            group = _find(group, layer.name)
             _check_names(group, names)
             shapes = [tuple(weight.shape) for weight in layer.weights]
             pairs = zip(names, shapes, strict=True)
@@ -91,34 +93,26 @@ def _check_names(group: h5py.Group, names: list[str]) -> None:
         )
 
 
-def _child(group: h5py.Group, name: str) -> h5py.HLObject:
-    """An item of a group, never through a link: HDF5 can point to other files of the machine."""
-    link = group.get(name, getlink=True)
-    if link is None:
-        raise ModelWeightsError(f"Expected {group.name}/{name}. Received: a file without it.")
-    if not isinstance(link, h5py.HardLink):
+def _find(
+    group: h5py.Group, name: str, find: Callable[[h5py.Group, str], h5py.HLObject] = hdf5.find
+) -> h5py.HLObject:
+    """An item of a group, as `hdf5.find` or `hdf5.find_plain` give it."""
+    try:
+        return find(group, name)
+    except ValueError as error:
         raise ModelWeightsError(
-            f"Expected {group.name}/{name} in the file itself. "
-            f"Received: a link, {type(link).__name__}."
-        )
-    return group[name]
+            f"Expected {group.name}/{name} whole, in the file itself. "
+            f"Received: a file without it ({error})."
+        ) from error
 
 
 def _read(group: h5py.Group, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """One float32 weight; nothing of it is read before its shape and place are known."""
-    dataset, path = _child(group, name), f"{group.name}/{name}"
+    dataset, path = _find(group, name, hdf5.find_plain), f"{group.name}/{name}"
     if dataset.shape != shape or dataset.dtype != np.float32:
         raise ModelWeightsError(
             f"Expected the weight {path} as float32 of shape {shape}. "
             f"Received: {dataset.dtype} of shape {dataset.shape}."
-        )
-    # A compressed piece of a few bytes may unpack to any size.
-    layout = dataset.id.get_create_plist().get_layout()
-    whole = dataset.id.get_storage_size() == dataset.size * dataset.dtype.itemsize
-    if layout != h5py.h5d.CONTIGUOUS or dataset.external or not whole:
-        raise ModelWeightsError(
-            f"Expected the weight {path} whole, in the file itself. "
-            "Received: pieces, nothing, or another file's bytes."
         )
     value = dataset[()]
     if not np.isfinite(value).all():
