@@ -11,6 +11,8 @@ The network never sees L, a, b in their own units: `scale_luminance`,
 `scale_ab` and their inverses are the one place that knows how they are scaled.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -142,6 +144,11 @@ def rgb_to_gray(rgb: np.ndarray | tf.Tensor) -> tf.Tensor:
     return _rgb_to_gray(as_srgb(rgb))
 
 
+def gray_to_luminance(gray: np.ndarray) -> np.ndarray:
+    """Neutral sRGB gray, an array of uint8 or uint16 of any shape, to float32 L* in 0-100."""
+    return _luminance_table(np.dtype(gray.dtype).name)[gray]
+
+
 def scale_luminance(luminance: np.ndarray | tf.Tensor) -> tf.Tensor:
     """L* in 0-100 to the network's 0-1."""
     return luminance / LUMINANCE_SCALE
@@ -230,6 +237,13 @@ def _power_above_line(t, threshold: float, exponent: float, slope: float, less: 
     """
     above = tf.maximum(t, threshold)
     return tf.exp(tf.math.log(above) * exponent) - ((above - t) * slope + less)
+
+
+@functools.lru_cache
+def _luminance_table(dtype: str) -> np.ndarray:
+    """L* of every gray of the type."""
+    levels = np.linspace(0.0, 1.0, np.iinfo(dtype).max + 1, dtype=np.float32)
+    return rgb_to_lab(np.stack([levels] * 3, axis=-1))[..., 0].numpy()
 
 
 @_graph

@@ -41,13 +41,8 @@ def gray_version(pixels: np.ndarray, dtype: DTypeLike = np.uint8) -> np.ndarray:
 def luminance_of(pixels: np.ndarray) -> np.ndarray:
     """L* in 0-100 of (H, W) or (H, W, 3) sRGB pixels, uint8 or uint16: (H, W) float32."""
     if pixels.ndim == 2:
-        return gray_to_luminance(pixels)
+        return color.gray_to_luminance(pixels)
     return _rgb_luminance(_as_unit_float(pixels)).numpy()
-
-
-def gray_to_luminance(gray: np.ndarray) -> np.ndarray:
-    """Neutral sRGB gray, uint8 or uint16 of any shape, to float32 L* in 0-100."""
-    return _luminance_table(np.dtype(gray.dtype).name)[gray]
 
 
 def color_pixels(
@@ -94,13 +89,6 @@ def tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:
 
 def _as_unit_float(tile) -> np.ndarray:
     return tile / np.float32(np.iinfo(tile.dtype).max)
-
-
-@functools.lru_cache
-def _luminance_table(dtype: str) -> np.ndarray:
-    """L* of every gray of the type."""
-    levels = np.linspace(0.0, 1.0, np.iinfo(dtype).max + 1, dtype=np.float32)
-    return color.rgb_to_lab(np.stack([levels] * 3, axis=-1))[..., 0].numpy()
 
 
 PIXELS = tf.TensorSpec((None, None, 3), tf.float32)

@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from koala_face import color, metrics
 from koala_face.colorizer.colorizer import Colorizer
-from koala_face.colorizer.full_size import gray_to_luminance
 from koala_face.data.portraits import Portraits
 from koala_face.evaluation import scoring
 from koala_face.evaluation.bootstrap import RESAMPLES, estimate_means, share
@@ -87,7 +86,7 @@ def color_aged(
     ]
     seen = [colorizer.prepare(gray) for gray in aged]
     predicted = colorizer.predict(seen, colorizer.embed(seen))
-    inputs = zip(seen, predicted, map(gray_to_luminance, aged), strict=True)
+    inputs = zip(seen, predicted, map(color.gray_to_luminance, aged), strict=True)
     return np.stack([colorizer.upsample(*portrait) for portrait in inputs])
 
 

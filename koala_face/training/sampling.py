@@ -4,7 +4,6 @@ All of it depends on the seed and on a sample's position in the run alone, so th
 can go on from any step. The paper (II.F) names no variation; those here are our choice.
 """
 
-import functools
 import os
 from collections.abc import Callable, Sequence
 
@@ -43,8 +42,8 @@ def training_batches(
         aged: show portraits as old photographs; see `ageing`.
 
     Returns:
-        A dataset of ((luminance, embedding), (ab, own luminance)): as `pipeline.batches` gives
-        them, and beside the luminance that is seen, which may be aged, the portrait's own.
+        A dataset of ((luminance, embedding), (ab,)), as `pipeline.batches` gives them; of
+        ((aged luminance, embedding), (ab, the portrait's own luminance)) for `aged`.
     """
     span = (seed, start * batch_size, stop * batch_size)
     order = sample_shares(portraits.parts, shares, *span)
@@ -55,7 +54,7 @@ def training_batches(
         pairs = vary_embeddings(pairs, noise, seed, start)
     if aged:
         return age_portraits(pairs, batch_size, seed, start)
-    return pairs.map(lambda inputs, ab: (inputs, (ab, inputs[0])))
+    return pairs.map(lambda inputs, ab: (inputs, (ab,)))
 
 
 def age_portraits(pairs: tf.data.Dataset, batch_size: int, seed: int, step: int) -> tf.data.Dataset:
@@ -79,16 +78,9 @@ def age_portraits(pairs: tf.data.Dataset, batch_size: int, seed: int, step: int)
             ageing.age(linear, seed, position, ageing.draw_effects(seed, position))
             for linear, position in zip(portraits, positions, strict=True)
         ]
-        return _scaled_luminances()[np.stack(grays)][..., None]
+        return color.scale_luminance(color.gray_to_luminance(np.stack(grays))[..., None])
 
     return pairs.enumerate(step).map(age, os.cpu_count()).prefetch(pipeline.READ_AHEAD)
-
-
-@functools.lru_cache
-def _scaled_luminances() -> np.ndarray:
-    """L*/100 of each of the 256 grays, float32."""
-    grays = np.repeat(np.arange(256, dtype="uint8")[:, None], 3, axis=1)
-    return color.scale_luminance(color.rgb_to_lab(grays)[:, 0]).numpy()
 
 
 def sample_shares(

@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 from skimage.color import rgb2lab
 
+from koala_face.color import gray_to_luminance
 from koala_face.colorizer import full_size
-from koala_face.colorizer.full_size import color_pixels, gray_to_luminance, gray_version, tiles
+from koala_face.colorizer.full_size import color_pixels, gray_version, tiles
 
 
 def luminance_of(pixels):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from koala_face.color import gray_to_luminance
 from koala_face.colorizer import gray_range
-from koala_face.colorizer.full_size import gray_to_luminance
 
 
 @pytest.fixture(scope="module")

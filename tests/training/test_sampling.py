@@ -123,7 +123,7 @@ def test_aged_portraits_are_seen_and_their_own_colours_are_asked(portraits):
         assert seen.shape == luminance.shape == (4, 32, 32, 1)
         assert -1e-5 < seen.numpy().min() <= seen.numpy().max() < 1 + 1e-5
         np.testing.assert_array_equal(embedding, clean[0][1])
-        for ours, theirs in zip((ab, luminance), clean[1], strict=True):
+        for ours, theirs in zip((ab,), clean[1], strict=True):
             np.testing.assert_array_equal(ours, theirs)
         np.testing.assert_array_equal(clean[0][0], luminance)
 
