@@ -21,6 +21,7 @@ from koala_face.colorizer.jobs import (
 from koala_face.colorizer.standard_streams import STREAM, through_files
 from koala_face.colorizer.upsampling import EDGE_AWARE, UPSAMPLINGS
 from koala_face.foundation.commands import parse_config, run, setting
+from koala_face.foundation.errors import visible
 from koala_face.model_files.shipped import VARIANTS, ColorizerError, shipped_model
 from koala_face.photographs.encoding import OUTPUT_FORMATS
 
@@ -134,7 +135,7 @@ def colorize_files_of(config: ColorizeConfig) -> list[str]:
         time.perf_counter() - start,
     )
     for line in failures:
-        log.error("failed: %s", on_one_line(line))
+        log.error("failed: %s", visible(line))
     if config.open:
         show_results(work.targets)
     return failures
@@ -217,7 +218,7 @@ def colorize_jobs(jobs: list[Job], model: Path, config: ColorizeConfig) -> list[
     with logging_redirect_tqdm([logging.getLogger("koala_face")]):
         for outcome in tqdm(outcomes, total=len(jobs), desc="Colouring", unit="photo"):
             for note in outcome.notes:
-                log.info("%s", on_one_line(f"{outcome.job.source}: {note}"))
+                log.info("%s", visible(f"{outcome.job.source}: {note}"))
             if outcome.error is not None:
                 failures.append(outcome.error)
     return failures
@@ -244,14 +245,7 @@ def show_results(targets: list[Path]) -> None:
     except subprocess.TimeoutExpired:
         pass  # it is the viewer itself, and open
     except OSError as error:
-        log.warning("%s", on_one_line(f"{path} cannot be shown: {error}."))
-
-
-def on_one_line(text: str) -> str:
-    """Escape what would break a line or a terminal: newlines and the like in file names."""
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
-    )
+        log.warning("%s", visible(f"{path} cannot be shown: {error}."))
 
 
 def main(argv=None) -> int:

@@ -15,7 +15,8 @@ from PIL import Image
 from skimage.color import rgb2lab
 from support.constant_model import save_constant_model
 
-from koala_face.colorize import main, on_one_line
+from koala_face.colorize import main
+from koala_face.foundation.errors import visible
 from koala_face.model_files import shipped
 from koala_face.model_files.shipped import ColorizerError
 from koala_face.photographs.decoding import PhotographError, read_photograph
@@ -340,7 +341,7 @@ print("tensorflow" in sys.modules)
 
 
 def test_names_on_one_line():
-    assert on_one_line("a\nb\x1b[31m é字\udcff") == r"a\nb\x1b[31m é字\udcff"
+    assert visible("a\nb\x1b[31m é字\udcff") == r"a\nb\x1b[31m é字\udcff"
 
 
 def fifty_megapixels(astronaut, deep):

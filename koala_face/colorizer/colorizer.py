@@ -46,11 +46,14 @@ class NetworkInput(NamedTuple):
     """A photograph as the networks see it, in training too.
 
     luminance: (size, size) float32, L* in 0-100 of the photograph resized in its own channels.
-    descriptor: (descriptor_size, descriptor_size) uint8, its gray version resized.
+    descriptor: (descriptor_size, descriptor_size) uint8, its gray version resized; None where
+        its vector is here already.
+    narrow: whether the range of its luminance is narrow, by `gray_range.is_narrow`.
     """
 
     luminance: np.ndarray
-    descriptor: np.ndarray
+    descriptor: np.ndarray | None
+    narrow: bool = False
 
 
 class Colorizer:
@@ -224,26 +227,26 @@ class Colorizer:
 
         luminance = luminance_of(resize(read(self.size), self.size, self.size))
         size = self.descriptor_size
-        return NetworkInput(luminance, descriptor_input(read(size), size))
+        return NetworkInput(luminance, descriptor_input(read(size), size), is_narrow(luminance))
 
     def embed(self, inputs: list[NetworkInput]) -> np.ndarray:
         """The descriptor's vectors, (N, D) float32, of N photographs."""
-        return np.asarray(self._embed(np.stack([self._shown(seen).descriptor for seen in inputs])))
+        shown = [
+            stretch(seen.descriptor) if self.stretches(seen) else seen.descriptor for seen in inputs
+        ]
+        return np.asarray(self._embed(np.stack(shown)))
 
     def predict(self, inputs: list[NetworkInput], vectors: np.ndarray) -> np.ndarray:
         """The network's a*, b*, (N, h, w, 2) float32, of N photographs and their vectors."""
-        shown = [self._shown(seen).luminance for seen in inputs]
+        shown = [
+            stretch_luminance(seen.luminance) if self.stretches(seen) else seen.luminance
+            for seen in inputs
+        ]
         return self._predict(np.stack(shown), vectors).numpy()
 
     def stretches(self, seen: NetworkInput) -> bool:
         """Whether the networks see this photograph stretched, because its range is narrow."""
-        return self.stretch and is_narrow(seen.luminance)
-
-    def _shown(self, seen: NetworkInput) -> NetworkInput:
-        if not self.stretches(seen):
-            return seen
-        descriptor = None if seen.descriptor is None else stretch(seen.descriptor)
-        return NetworkInput(stretch_luminance(seen.luminance), descriptor)
+        return self.stretch and seen.narrow
 
     def finish(
         self,

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from koala_face import color
 from koala_face.foundation.errors import KoalaFaceError
-from koala_face.model_files.files import ONCE
+from koala_face.model_files.description import ONCE
 from koala_face.models import REDUCTION, build_colorizer
 
 keras = tf.keras

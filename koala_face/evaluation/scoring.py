@@ -20,11 +20,11 @@ from tqdm import tqdm
 from koala_face import color, metrics
 from koala_face.colorizer.colorizer import Colorizer, NetworkInput
 from koala_face.colorizer.full_size import luminance_of
+from koala_face.colorizer.gray_range import is_narrow
 from koala_face.data.portraits import Portraits
 from koala_face.evaluation.bootstrap import RESAMPLES, Estimate, estimate_means, transform
 from koala_face.figures.paper import LEVELS, count_levels
-from koala_face.figures.report import visible
-from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.errors import KoalaFaceError, visible
 from koala_face.foundation.files import replacing
 from koala_face.model_files.files import ModelDescription
 from koala_face.photographs.reading import resize
@@ -103,7 +103,8 @@ def make_network(model: tf.keras.Model, description: ModelDescription | None = N
         if batch.rgb.shape[1:3] == (size, size):
             luminance = color.scale_luminance(batch.luminance)
             return color.unscale_ab(np.asarray(colorizer.predict_ab(luminance, batch.embedding)))
-        seen = [NetworkInput(luminance_of(resize(rgb, size, size)), None) for rgb in batch.rgb]
+        resized = [luminance_of(resize(rgb, size, size)) for rgb in batch.rgb]
+        seen = [NetworkInput(luminance, None, is_narrow(luminance)) for luminance in resized]
         predicted = colorizer.predict(seen, batch.embedding)
         inputs = zip(seen, predicted, batch.luminance[..., 0], strict=True)
         return np.stack([colorizer.upsample(*portrait) for portrait in inputs])

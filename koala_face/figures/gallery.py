@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from koala_face import color
-from koala_face.figures.report import Part, data_uri, visible
+from koala_face.figures.report import Part, data_uri
+from koala_face.foundation.errors import visible
 from koala_face.photographs.reading import resize
 
 THUMBNAIL = 256  # pixels of the longer side, at most

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import markdown
 from markdown.inlinepatterns import SubstituteTagInlineProcessor
 
-from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.errors import KoalaFaceError, visible
 from koala_face.foundation.files import replacing
 
 STYLE = """
@@ -61,11 +61,6 @@ class Part(NamedTuple):
     html: str
     style: str = ""
     script: str = ""
-
-
-def visible(text: object) -> str:
-    """Text in one line of valid UTF-8: what cannot be seen, or is no UTF-8, becomes `\\x1b`."""
-    return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in str(text))
 
 
 def plain(text: object) -> str:

@@ -20,3 +20,8 @@ def printable(text: str) -> str:
         repr(sign)[1:-1] if unicodedata.category(sign) == "Cc" and sign != "\n" else sign
         for sign in str(text)
     )
+
+
+def visible(text: object) -> str:
+    """Text in one line of valid UTF-8: what cannot be seen, or is no UTF-8, becomes `\\x1b`."""
+    return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in str(text))
