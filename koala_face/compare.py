@@ -1,7 +1,6 @@
 """`python -m koala_face.compare`: the descriptors side by side (Tables V and VI, Figure 5)."""
 
 import dataclasses
-import json
 import logging
 import re
 import shlex
@@ -11,11 +10,11 @@ from pathlib import Path
 
 from koala_face.backbones import BACKBONE_NAMES, WeightsError, find_backbone, locate_weights
 from koala_face.figures import report
-from koala_face.foundation.commands import INTERRUPTED, flag_name, parse_config, run, setting
+from koala_face.foundation.commands import INTERRUPTED, flag_words, parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.photographs.reading import find_photographs
 from koala_face.train import TrainConfig, run_settings
-from koala_face.training.run_folder import RunFolder
+from koala_face.training.run_folder import RunFolder, RunFolderError, list_differences
 
 log = logging.getLogger("koala_face.compare")
 
@@ -137,21 +136,23 @@ def is_finished(folder: RunFolder, asked: dict) -> bool:
         CompareError: if the finished run was made with other settings than this comparison's.
     """
     try:
-        before = json.loads(folder.settings_file.read_text(encoding="utf-8"))["settings"]
-        if len(folder.history()) < before["epochs"] or not folder.model_file.exists():
-            return False
-    except (OSError, ValueError, LookupError, TypeError):
+        before = folder.settings()
+    except RunFolderError:
+        return False
+    epochs = before.get("epochs")
+    if not isinstance(epochs, int) or len(folder.history()) < epochs:
+        return False
+    if not folder.model_file.exists():
         return False
     # A setting that a run of an earlier version does not know was then as is its default now.
     defaults, expected = run_settings(TrainConfig()), run_settings(TrainConfig(**asked))
     found = defaults | before
     differing = [key for key, value in expected.items() if found[key] != value]
     if differing:
-        lines = [f"  {key}: was {found[key]!r}, now {expected[key]!r}" for key in differing]
         raise CompareError(
             f"Expected the run in {folder.path} to be of this comparison. These settings differ:\n"
-            + "\n".join(lines)
-            + "\nRepeat the first settings, name another folder with --runs, or compare the "
+            f"{list_differences(differing, found, expected)}\n"
+            "Repeat the first settings, name another folder with --runs, or compare the "
             f"model as it is: --model NAME={folder.model_file}."
         )
     return True
@@ -161,10 +162,7 @@ def training_command(config: CompareConfig, name: str) -> list[str]:
     """The command that trains or goes on with the run of a descriptor."""
     command = [sys.executable, "-m", "koala_face.train"]
     for key, value in training_settings(config, name).items():
-        if isinstance(value, bool):
-            command.append(flag_name(key) if value else flag_name(f"no_{key}"))
-        else:
-            command += [flag_name(key), str(value)]
+        command += flag_words(key, value)
     folder = run_folder(config, name).path
     return [*command, "--cache", config.cache, "--output", str(folder), "--resume"]
 

@@ -131,11 +131,12 @@ def test_training_flags_are_passed_on(argv):
 
 
 def test_train_knows_every_flag_that_is_passed_on(argv):
+    from koala_face.foundation.commands import flag_name
     from koala_face.train import TrainConfig, parse_config
 
     values = {"schedule": "cosine", "learning_rate": "0.1", "device": "cpu", "weights": "w"}
     given = {flag: values.get(flag, "8") for flag in compare.TRAINING_FLAGS if flag != "flip"}
-    flags = [word for flag, value in given.items() for word in (compare.flag_name(flag), value)]
+    flags = [word for flag, value in given.items() for word in (flag_name(flag), value)]
     config = compare.parse_config(compare.CompareConfig, [*argv, *flags, "--no-flip"])
     parsed = parse_config(TrainConfig, compare.training_command(config, "none")[3:])
     assert {flag: str(getattr(parsed, flag)) for flag in given} == given

@@ -83,6 +83,13 @@ def flag_name(field_name: str) -> str:
     return "--" + field_name.replace("_", "-")
 
 
+def flag_words(field_name: str, value: object) -> list[str]:
+    """What gives a field this value: `--size 128`, or for a bool `--flip` or `--no-flip`."""
+    if isinstance(value, bool):
+        return [flag_name(field_name if value else f"no_{field_name}")]
+    return [flag_name(field_name), _as_text(value)]
+
+
 def as_command(
     command: str, config, left_out: Sequence[str] = (), paths: Sequence[str] = ()
 ) -> str:
@@ -93,13 +100,9 @@ def as_command(
         value = getattr(config, field.name)
         if value == field.default or field.name in left_out:
             continue
-        values = value if isinstance(value, tuple) else (value,)
-        text = _as_text(tuple(map(short_name, values)) if field.name in paths else values)
-        name = flag_name(field.name)
-        if isinstance(value, bool):
-            words.append(name if value else name.replace("--", "--no-", 1))
-        else:
-            words.append(f"{name} {shlex.quote(text)}")
+        if field.name in paths:
+            value = tuple(map(short_name, value if isinstance(value, tuple) else (value,)))
+        words += map(shlex.quote, flag_words(field.name, value))
     return " ".join(words)
 
 

@@ -41,6 +41,11 @@ class RunFolderError(KoalaFaceError):
     """The run's folder cannot be used as asked."""
 
 
+def list_differences(names: Sequence[str], before: dict, now: dict) -> str:
+    """A line for each of the named settings that a run was started with and is asked for now."""
+    return "\n".join(f"  {k}: was {before.get(k)!r}, now {now.get(k)!r}" for k in names)
+
+
 class RunFolder:
     """The paths of a run, its settings and its history."""
 
@@ -99,11 +104,10 @@ class RunFolder:
         keys = [key for key in {**before, **settings} if key not in may_differ]
         differing = [key for key in keys if before.get(key) != settings.get(key)]
         if differing:
-            lines = [f"  {k}: was {before.get(k)!r}, now {settings.get(k)!r}" for k in differing]
             raise RunFolderError(
                 f"Expected the settings with which {self.path} was started. These differ:\n"
-                + "\n".join(lines)
-                + "\nRepeat the first settings, or choose another folder with --output."
+                f"{list_differences(differing, before, settings)}\n"
+                "Repeat the first settings, or choose another folder with --output."
             )
 
     def settings(self) -> dict:
