@@ -96,6 +96,12 @@ def test_only_public_tensorflow_is_used():
         assert not re.search(r"^\s*(import|from) keras\b", text, re.M), f"{path.name}: not tf.keras"
 
 
+def run_python(program):
+    """The output of a program in an interpreter of its own."""
+    command, options = [sys.executable, "-c", program], {"capture_output": True, "text": True}
+    return subprocess.run(command, cwd=PACKAGE.parent, check=True, **options).stdout
+
+
 def test_missing_photographs_end_before_tensorflow_is_loaded():
     """The paper's command without data answers at once: loading TensorFlow takes seconds."""
     program = (
@@ -104,15 +110,9 @@ def test_missing_photographs_end_before_tensorflow_is_loaded():
         "except Exception as error: print(type(error).__name__, error)\n"
         "print('tensorflow' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        cwd=PACKAGE.parent,
-        check=True,
-    )
-    assert "no/where" in done.stdout
-    assert done.stdout.splitlines()[-1] == "False"
+    output = run_python(program)
+    assert "no/where" in output
+    assert output.splitlines()[-1] == "False"
 
 
 def test_the_package_shows_its_public_names_without_tensorflow():
@@ -123,14 +123,8 @@ def test_the_package_shows_its_public_names_without_tensorflow():
         "print('tensorflow' in sys.modules)\n"
         "print(koala_face.KoalaFaceError.__name__)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        cwd=PACKAGE.parent,
-        check=True,
-    )
-    names, loaded, error = done.stdout.splitlines()
+    output = run_python(program)
+    names, loaded, error = output.splitlines()
     assert names.split() == [
         "Colorizer",
         "KoalaFaceError",

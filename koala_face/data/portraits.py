@@ -1,8 +1,8 @@
-"""Portraits for training and evaluation (Section II.B): from a folder to batches.
+"""Portraits for training and evaluation (Section II.B): from a folder to rows on the disk.
 
 `load_portraits` reads each photograph once, into two files side by side: the portraits,
-uint8 RGB at the network's size, and the descriptor's vectors. `batches` makes training
-pairs of them. Rows come from the disk as they are needed, so that memory does not grow
+uint8 RGB at the network's size, and the descriptor's vectors. `pipeline.batches` makes
+training pairs of them. Rows come from the disk as they are needed, so that memory does not grow
 with the folder. `sampling` says which come, in which order and how they are varied.
 """
 

@@ -57,7 +57,7 @@ def _own_stderr() -> TextIO:
     if os.environ.get(LOG_LEVEL) in TALKATIVE or not _is_descriptor_two(stream):
         return stream
     own = os.fdopen(os.dup(2), "w", 1, stream.encoding, "backslashreplace")
-    _drop_stderr()
+    _drop(2)
     return own
 
 
@@ -68,9 +68,10 @@ def _is_descriptor_two(stream: TextIO) -> bool:
         return False
 
 
-def _drop_stderr() -> None:
+def _drop(descriptor: int) -> None:
+    """What is written there from now on is lost."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    os.dup2(nowhere, descriptor)
     os.close(nowhere)
 
 
@@ -80,7 +81,7 @@ def quiet_stderr() -> Iterator[None]:
     sys.stderr.flush()
     kept = os.dup(2)
     try:
-        _drop_stderr()
+        _drop(2)
         yield
     finally:
         os.dup2(kept, 2)
@@ -93,9 +94,7 @@ def finish_output() -> bool:
         sys.stdout.flush()
     except OSError as error:
         # What it holds would fail again, with a traceback, as the process ends.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        _drop(sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # not a reader who has seen enough
             print(f"error: {error.strerror}", file=sys.stderr)
         return False
