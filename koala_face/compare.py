@@ -13,7 +13,7 @@ from koala_face.figures import report
 from koala_face.foundation.commands import INTERRUPTED, flag_words, parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.photographs.reading import find_photographs
-from koala_face.train import TrainConfig, run_settings
+from koala_face.train import NETWORKS, PAPER, TrainConfig, run_settings
 from koala_face.training.run_folder import RunFolder, RunFolderError, list_differences
 
 log = logging.getLogger("koala_face.compare")
@@ -30,11 +30,14 @@ class CompareError(KoalaFaceError):
 
 @dataclasses.dataclass(frozen=True)
 class CompareConfig:
-    """Train a model for each descriptor, where there is none yet, and compare them all."""
+    """Train a model for each network and descriptor, where there is none yet, and compare all."""
 
     data: str = setting("data/helen/train", "folder of training portraits")  # II.B
     validation: str = setting("data/helen/test", "folder on which all are measured")  # II.B
     backbones: tuple[str, ...] = setting(BACKBONE_NAMES, "descriptors to train and compare")
+    networks: tuple[str, ...] = setting(
+        (PAPER,), f"networks to train, each with every descriptor: {', '.join(NETWORKS)}"
+    )
     model: tuple[str, ...] = setting((), "further models as NAME=FILE; may be repeated")
     output: str = setting("comparison", "folder of the report", short="-o")
     runs: str | None = setting(None, "folder of the runs (default: runs in the report's folder)")
@@ -61,16 +64,37 @@ TRAINING_FLAGS = tuple(
 )
 
 
+def find_pairs(config: CompareConfig) -> dict[str, tuple[str, str]]:
+    """What is trained: a name to its network and its descriptor.
+
+    The name is the descriptor's, behind the network's where that is not the paper's.
+
+    Raises:
+        CompareError: for a name that is no network's.
+    """
+    for network in config.networks:
+        if network not in NETWORKS:
+            raise CompareError(
+                f"Expected networks out of {', '.join(NETWORKS)}. Received: {network!r}."
+            )
+    return {
+        backbone if network == PAPER else f"{network}-{backbone}": (network, backbone)
+        for network in config.networks
+        for backbone in config.backbones
+    }
+
+
 def find_usable(config: CompareConfig) -> tuple[list[str], dict[str, str]]:
-    """The descriptors whose weights are here, and the reason for each that is left out.
+    """The names whose descriptors' weights are here, and the reason for each that is left out.
 
     Raises:
         BackboneError: for a name that is no descriptor's.
+        CompareError: for a name that is no network's.
     """
     usable, left_out = [], {}
-    for name in config.backbones:
+    for name, (_, backbone) in find_pairs(config).items():
         try:
-            locate_weights(find_backbone(name), config.weights)
+            locate_weights(find_backbone(backbone), config.weights)
             usable.append(name)
         except WeightsError as error:
             log.warning("%s is left out. %s", name, error)
@@ -86,7 +110,7 @@ def find_models(config: CompareConfig, usable: list[str]) -> dict[str, Path]:
             nothing to compare.
     """
     models = {name: run_folder(config, name).model_file for name in usable}
-    taken = {*RESERVED, *map(_letters, config.backbones)}
+    taken = {*RESERVED, *map(_letters, find_pairs(config))}
     for given in config.model:
         name, separator, file = given.partition("=")
         if not (NAME.fullmatch(name) and _letters(name) and separator and file):
@@ -120,10 +144,12 @@ def run_folder(config: CompareConfig, name: str) -> RunFolder:
 
 
 def training_settings(config: CompareConfig, name: str) -> dict:
-    """What is asked of the run of a descriptor, by the names of train's settings."""
+    """What is asked of the run of a network and descriptor, by the names of train's settings."""
     given = {flag: getattr(config, flag) for flag in TRAINING_FLAGS}
     given = {flag: value for flag, value in given.items() if value is not None}
-    return {"data": config.data, "validation": config.validation, "backbone": name, **given}
+    network, backbone = find_pairs(config)[name]
+    asked = {"data": config.data, "validation": config.validation, "backbone": backbone}
+    return {**asked, **given} if network == PAPER else {**asked, "network": network, **given}
 
 
 def is_finished(folder: RunFolder, asked: dict) -> bool:
@@ -159,7 +185,7 @@ def is_finished(folder: RunFolder, asked: dict) -> bool:
 
 
 def training_command(config: CompareConfig, name: str) -> list[str]:
-    """The command that trains or goes on with the run of a descriptor."""
+    """The command that trains or goes on with the run of a network and descriptor."""
     command = [sys.executable, "-m", "koala_face.train"]
     for key, value in training_settings(config, name).items():
         command += flag_words(key, value)
@@ -168,7 +194,7 @@ def training_command(config: CompareConfig, name: str) -> list[str]:
 
 
 def train(config: CompareConfig, name: str) -> None:
-    """Train a descriptor's model in a process of its own, unless its run is finished.
+    """Train a model in a process of its own, unless its run is finished.
 
     Raises:
         CompareError: if training fails; what it finished is kept.

@@ -10,6 +10,7 @@ Rodés-Guirao, arXiv:1712.03400) "except for slight changes". That one's tables 
 same builders, and the networks on the way from it to the paper's, a change each.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -209,6 +210,15 @@ def check_size(size: int) -> None:
             "halves the portrait three times and the decoder doubles it three times. "
             f"Received: size={size}. Try size={max(REDUCTION, round(size / 8) * REDUCTION)}."
         )
+
+
+def multiply_adds(model: keras.Model) -> int:
+    """Multiply-adds of a network's convolutions, for one portrait and forward."""
+    return sum(
+        math.prod((*layer.output.shape[1:3], *layer.kernel.shape))
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D)
+    )
 
 
 def encode(

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from koala_face.backbones import find_backbone, locate_weights
+from koala_face.backbones import BACKBONE_NAMES, BACKBONES, Backbone, find_backbone, locate_weights
 from koala_face.foundation.commands import as_command, parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import short_name
@@ -40,8 +40,9 @@ INCIDENTAL = (
 # Settings that are paths of the user's machine: a model file gives their last two names.
 PATHS = ("data", "extra_data", "validation", "weights", "start_from")
 # The names in `models.NETWORKS`, which loads TensorFlow.
+PAPER = "koala_face"
 NETWORKS = (
-    *("koala_face", "deep_koalarization"),
+    *(PAPER, "deep_koalarization"),
     *("dk_normalized", "dk_short_encoder", "dk_early_upsampling"),
 )
 
@@ -52,15 +53,18 @@ class TrainConfig(Recipe):
 
     data: str = setting("data/helen/train", "folder of training portraits (II.B)")
     validation: str = setting("data/helen/test", "folder of validation portraits (II.B)")
-    backbone: str = setting(
-        "vggface",  # II.C
-        "descriptor of the whole portrait",
-        choices=("vggface", "inception_resnet_v2", "vgg19", "facenet", "none"),
+    backbone: str | None = setting(
+        None,
+        "descriptor of the whole portrait (default: vggface; inception_resnet_v2 for "
+        "deep_koalarization and the networks between)",
+        choices=BACKBONE_NAMES,
     )
-    layer: str | None = setting(None, "layer of the descriptor, such as fc7 of vggface")
+    layer: str | None = setting(
+        None, "layer of the descriptor, such as fc7 of vggface (default: see `descriptor`)"
+    )
     weights: str | None = setting(None, "weights file of the descriptor")
     network: str = setting(
-        "koala_face",  # II.D
+        PAPER,  # II.D
         "tables of the network: the paper's, its ancestor's, or one on the way between",
         choices=NETWORKS,
     )
@@ -73,7 +77,7 @@ class TrainConfig(Recipe):
     start_from: str | None = setting(
         None, "model file whose weights training starts from (default: random ones)"
     )
-    output: str | None = setting(None, "folder of the run (default: runs/BACKBONE)")
+    output: str | None = setting(None, "folder of the run (default: runs/DESCRIPTOR)")
     resume: bool = setting(False, "go on with the run in the output folder, if there is one")
     changed_portraits: bool = setting(
         False, "with --resume: go on though portraits were added, removed or changed"
@@ -84,6 +88,19 @@ class TrainConfig(Recipe):
     mixed_precision: bool = setting(False, "bfloat16 arithmetic, where the card has it")
     device: str | None = setting(None, "TensorFlow device, such as cpu or gpu:1 (default: best)")
     tensorboard: bool = setting(False, "write a TensorBoard log into the run folder")
+
+    @property
+    def descriptor(self) -> Backbone:
+        """The one that is named, or the network's own.
+
+        The paper's is VGG-Face with its softmax (II.C). Deep Koalarization fuses what the softmax
+        of Inception-ResNet-v2 is computed from; so do the networks between, of any classifier.
+        """
+        if self.network == PAPER:
+            return find_backbone(self.backbone or "vggface", self.layer)
+        name = self.backbone or "inception_resnet_v2"
+        logits = [row.layer for row in BACKBONES if (row.name, row.layer) == (name, "logits")]
+        return find_backbone(name, self.layer or next(iter(logits), None))
 
     def check(self) -> None:
         super().check()
@@ -110,7 +127,7 @@ def check_inputs(config: TrainConfig) -> None:
     try:
         for folder in folders if config.holdout else [*folders, config.validation]:
             find_photographs(folder)
-        locate_weights(find_backbone(config.backbone, config.layer), config.weights)
+        locate_weights(config.descriptor, config.weights)
     except KoalaFaceError as error:
         raise type(error)(f"{error}\n{HELP}") from error
 
@@ -118,6 +135,7 @@ def check_inputs(config: TrainConfig) -> None:
 def run_settings(config: TrainConfig) -> dict:
     """The settings that decide a run's result, as they stand in settings.json."""
     kept = {k: v for k, v in dataclasses.asdict(config).items() if k not in INCIDENTAL}
+    kept["backbone"] = config.descriptor.name
     # As JSON gives them back: a tuple is a list there.
     return {key: list(x) if isinstance(x, tuple) else x for key, x in kept.items()}
 
@@ -137,7 +155,7 @@ def train_and_evaluate(
         KoalaFaceError: whatever the user can mend; finished work is kept.
     """
     config.check()
-    folder = RunFolder(config.output or f"runs/{config.backbone}")
+    folder = RunFolder(config.output or f"runs/{config.descriptor.name}")
     import tensorflow as tf
 
     from koala_face.models import check_size
@@ -158,7 +176,8 @@ def train_and_evaluate(
         log.info(
             "Training on %s: %d portraits, %d for validation, %s, %d x %d, %d epochs x %d steps "
             "of %d%s. Results: %s",
-            *(device, len(train), len(validation), config.backbone, config.size, config.size),
+            *(device, len(train), len(validation), config.descriptor.name),
+            *(config.size, config.size),
             *(config.epochs, config.steps_per_epoch, config.batch_size),
             f", resumed after step {session.step}" if session.step else "",
             folder.path,
@@ -189,8 +208,7 @@ def load_both(config: TrainConfig) -> tuple["Portraits", "Portraits"]:
     from koala_face.data import selection
     from koala_face.data.portraits import load_portraits
 
-    backbone = find_backbone(config.backbone, config.layer)
-    options = (config.size, backbone, config.cache, config.weights, config.strict)
+    options = (config.size, config.descriptor, config.cache, config.weights, config.strict)
     train = load_portraits(config.data, *options)
     if config.holdout:
         train, validation = selection.hold_out(train, config.holdout)
@@ -212,7 +230,7 @@ def describe_model(config: TrainConfig, train: "Portraits") -> "ModelDescription
     from koala_face.data.color_statistics import mean_ab
     from koala_face.model_files.files import ModelDescription
 
-    backbone = find_backbone(config.backbone, config.layer)
+    backbone = config.descriptor
     return ModelDescription(
         backbone=backbone.name,
         layer=backbone.layer,

@@ -14,6 +14,7 @@ from koala_face import compare
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.training.run_folder import RunFolder
 
+NETWORKS = ("koala_face", "deep_koalarization")
 EPOCH = {
     "loss": 0.5,
     "val_loss": 0.4,
@@ -33,7 +34,7 @@ def trainings(monkeypatch):
         flags = dict(itertools.pairwise(command))
         run = RunFolder(flags["--output"])
         settings = {key: flags[f"--{key}"] for key in ("data", "validation", "backbone")}
-        save_untrained(run.model_file)
+        save_untrained(run.model_file, network=flags.get("--network", "koala_face"))
         epochs = int(flags["--epochs"])
         run.settings_file.write_text(json.dumps({"settings": {**settings, "epochs": epochs}}))
         run.write_history([{"epoch": epoch + 1, **EPOCH} for epoch in range(epochs)])
@@ -70,6 +71,24 @@ def test_descriptors_models_and_baselines_stand_side_by_side(argv, trainings, tm
     assert page.count('src="data:image/png') == 2  # Figure 5, and Figure 2 of the one run
     header = (tmp_path / "out" / "portraits.csv").read_text(encoding="utf-8").splitlines()[0]
     assert {"none_mse", "mine_mse", "block_mean_ssim"} <= set(header.split(","))
+
+
+def test_networks_are_crossed_with_descriptors(argv, trainings, tmp_path):
+    argv += ["--backbones", "none", "--networks", ",".join(NETWORKS)]
+    assert compare.main(argv) == 0
+    commands = [shlex.join(command) for command in trainings]
+    assert ["--network" in command for command in commands] == [False, True]
+    assert "--network deep_koalarization" in commands[1]
+    names = ("none", "deep_koalarization-none")
+    for name, command in zip(names, commands, strict=True):
+        assert f"--output {tmp_path / 'out' / 'runs' / name} " in command
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    page = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    assert {f"{network}: none (zeros)" for network in NETWORKS} <= set(page.cells)
+    counted = text.split("## The networks")[1].split("## Figures")[0]
+    # 3,865,650 with VGG-Face's 2622 values, 6,573,794 with 1000; 256 weights for each of them.
+    assert f"{3_865_650 - 256 * (2622 - 512):,}" in counted
+    assert f"{6_573_794 - 256 * (1000 - 512):,}" in counted
 
 
 def test_a_finished_run_is_not_trained_again(argv, trainings):
@@ -160,6 +179,11 @@ def test_a_failed_training_says_how_to_go_on(argv, monkeypatch):
         (["--backbones", "none", "--model", "mine=missing.h5"], "missing"),
         (["--backbones", "none", "--measure-size", "100"], "multiple of 8"),
         (["--backbones", "none", "--resamples", "0"], "--resamples"),
+        (["--networks", "vgg"], "networks out of koala_face, deep_koalarization"),
+        (
+            ["--networks", "dk_normalized", "--model", "dk normalized none=m.h5"],
+            "name of its own",
+        ),
         *(
             (["--backbones", "none", "--model", f"{name}=m.h5"], "name of its own")
             for name in ("gray", "Gray", "constant", "block_mean", "block mean", "model", "true")

@@ -23,7 +23,7 @@ def test_no_flags_are_the_paper():
     # Section II.B, II.C and II.F, transcribed.
     assert (config.size, config.batch_size) == (256, 50)
     assert (config.steps_per_epoch, config.epochs) == (40, 21)
-    assert config.backbone == "vggface"
+    assert config.descriptor.name == "vggface"
     assert (config.schedule, config.flip) == ("constant", False)
     assert (config.data, config.validation) == ("data/helen/train", "data/helen/test")
 
@@ -195,6 +195,31 @@ def test_the_networks_that_train_takes_are_the_tables():
     from koala_face.models import NETWORKS
 
     assert tuple(NETWORKS) == train.NETWORKS
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({}, ("vggface", "fc8")),  # II.C
+        ({"backbone": "vgg19"}, ("vgg19", "predictions")),
+        # arXiv:1712.03400: the last layer before the softmax.
+        ({"network": "deep_koalarization"}, ("inception_resnet_v2", "logits")),
+        ({"network": "dk_normalized", "backbone": "vggface"}, ("vggface", "logits")),
+        ({"network": "deep_koalarization", "backbone": "facenet"}, ("facenet", "embeddings")),
+        (
+            {
+                "network": "deep_koalarization",
+                "backbone": "inception_resnet_v2",
+                "layer": "predictions",
+            },
+            ("inception_resnet_v2", "predictions"),
+        ),
+    ],
+)
+def test_each_network_has_its_sources_descriptor(flags, expected):
+    config = train.TrainConfig(**flags)
+    assert (config.descriptor.name, config.descriptor.layer) == expected
+    assert train.run_settings(config)["backbone"] == expected[0]
 
 
 def test_the_ancestor_trains_names_itself_and_has_no_moving_averages(portrait_folder, tmp_path):

@@ -9,10 +9,7 @@ PASSES = 3
 
 def multiply_adds(size: int = 256, embedding_dim: int = 2622) -> int:
     """Multiply-adds of Tables I-III as they stand."""
-    return sum(
-        outputs * row.filters * row.kernel**2 * channels
-        for outputs, row, channels, _ in _convolutions(size, embedding_dim)
-    )
+    return models.multiply_adds(models.build_colorizer(embedding_dim, size))
 
 
 def fast_multiply_adds(size: int = 256, embedding_dim: int = 2622) -> int:

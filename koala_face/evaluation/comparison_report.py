@@ -21,11 +21,11 @@ from koala_face.evaluation.report_parts import (
     shown_portraits,
 )
 from koala_face.figures import paper
-from koala_face.figures.report import Part, code, code_block, figure, plain
+from koala_face.figures.report import Part, code, code_block, figure, plain, table
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import short_name
 from koala_face.model_files.files import ModelDescription, describe_model, load_model
-from koala_face.models import check_size
+from koala_face.models import check_size, multiply_adds
 
 SEED = 0  # of the bootstrap
 
@@ -132,19 +132,32 @@ def write_comparison(
     }
     results = scoring.estimate_all(scores, resamples, SEED)
     scoring.write_scores(folder / "portraits.csv", scores)
-    titles = {name: plain(tables.extractor_title(name)) for name in trials}
-    names = titles | baselines.name_baselines(constant, size)
+    titles = make_titles(trials)
+    names = {name: plain(title) for name, title in titles.items()}
+    pairs = {names[name]: results[name] for name in trials}
+    names |= baselines.name_baselines(constant, size)
     bootstrap = f"{resamples} resamples, seed {SEED}"
     return results, [
-        f"# Descriptors compared on {code(short_name(data))}",
+        f"# Networks and descriptors compared on {code(short_name(data))}",
         origins(trials, size),
         *tables_section(results, names, left_out, bootstrap, source),
-        *differences_section(
-            {title: results[name] for name, title in titles.items()}, len(first.portraits)
-        ),
-        *figures_section(folder, trials, networks, scores, runs),
+        *differences_section(pairs, len(first.portraits)),
+        *networks_section(trials, titles),
+        *figures_section(folder, trials, titles, networks, scores, runs),
         *left_out_section(left_out),
     ]
+
+
+def make_titles(trials: dict[str, Trial]) -> dict[str, str]:
+    """What tables and figures call each model: its descriptor, behind its network if they have
+    several."""
+    several = len({trial.description.network for trial in trials.values()}) > 1
+    titles = {}
+    for name, trial in trials.items():
+        network = trial.description.network
+        title = tables.extractor_title(name.removeprefix(f"{network}-"))
+        titles[name] = f"{network}: {title}" if several else title
+    return titles
 
 
 def find_constant(
@@ -203,6 +216,17 @@ def differences_section(results: dict[str, dict[str, Estimate]], count: int) -> 
     ]
 
 
+def networks_section(trials: dict[str, Trial], titles: dict[str, str]) -> list[str]:
+    """The parameters of each model's network, and the work of one prediction."""
+    rows = []
+    for name, (_, model, description, _) in trials.items():
+        size = f"{description.size} × {description.size}"
+        counts = f"{model.count_params():,}", f"{multiply_adds(model):,}"
+        rows.append([plain(titles[name]), code(description.network), *counts, size])
+    header = ["", "network", "parameters", "multiply-adds a prediction", "at"]
+    return ["## The networks", table(header, rows)]
+
+
 def resolution(results: dict[str, dict[str, Estimate]]) -> float:
     """Half the narrowest interval of a pair's MSE difference, in % of the mean MSE."""
     names = list(results)
@@ -218,6 +242,7 @@ def resolution(results: dict[str, dict[str, Estimate]]) -> float:
 def figures_section(
     folder: Path,
     trials: dict[str, Trial],
+    titles: dict[str, str],
     networks: dict[str, scoring.Coloring],
     scores: dict[str, scoring.Scores],
     runs: dict[str, Run],
@@ -232,7 +257,7 @@ def figures_section(
         paper.comparison_row(true, pictures)
         for true, *pictures in zip(batch.rgb, *colored, strict=True)
     ]
-    columns = ["gray", *(tables.extractor_title(name) for name in trials), "true"]
+    columns = ["gray", *titles.values(), "true"]
     drawn = paper.pictures_figure(rows, columns, list(chosen.values()))
     paper.save_figure(drawn, folder / "figure5.png")
     parts = [

@@ -5,12 +5,15 @@ from koala_face.backbones import find_backbone
 from koala_face.model_files import files
 
 
-def save_untrained(path, training=None, size=64):
-    """Write a network of Tables I-III at `size` that nobody trained; gives `path`."""
+def save_untrained(path, training=None, size=64, network="koala_face"):
+    """Write a network, of Tables I-III or another, at `size` that nobody trained; gives `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     none = find_backbone("none")
     description = files.ModelDescription(
-        *("none", none.layer, none.preprocessing, none.embedding_dim, size), training=training or {}
+        *("none", none.layer, none.preprocessing, none.embedding_dim, size),
+        network=network,
+        training=training or {},
     )
-    files.save_model(models.build_colorizer(none.embedding_dim, size), path, description)
+    model = models.build_colorizer(none.embedding_dim, size, network=network)
+    files.save_model(model, path, description)
     return path
