@@ -13,7 +13,7 @@ from koala_face.photographs.reading import find_photographs
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
 log = logging.getLogger("koala_face.benchmark")
 
-ROWS = ("training", "input", "color", "embedding", "memory", "files", "upsampling")
+ROWS = ("training", "networks", "input", "color", "embedding", "memory", "files", "upsampling")
 HEADER = ("measured", "koala_face", "compared with", "ratio", "asked")
 
 
@@ -99,6 +99,7 @@ def measure(row: str, setup) -> list:
 
     functions = {
         "training": training_row.measure_training,
+        "networks": training_row.measure_networks,
         "input": input_row.measure_input,
         "color": input_row.measure_color,
         "embedding": embedding_row.measure_embedding,

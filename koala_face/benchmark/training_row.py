@@ -90,6 +90,26 @@ def _lines(rate: dict[str, float], peak: float, size: int, batch_size: int) -> l
     ]
 
 
+def measure_networks(setup: Setup) -> list[Measurement]:
+    """A step of each network in `models.NETWORKS` as training takes it, beside the paper's."""
+    keep_freed_memory()
+    lines = []
+    for batch_size in setup.batch_sizes:
+        calls = {name: _one_step(setup.size, batch_size, name) for name in models.NETWORKS}
+        seconds = median_seconds(calls, setup.repeats)
+        paper = seconds[models.PAPER.name]
+        for name in models.NETWORKS:
+            lines.append(
+                Measurement(
+                    f"networks, a step of {name}, {setup.size}x{setup.size}, batch {batch_size}",
+                    f"{seconds[name]:.3f} s",
+                    f"{models.PAPER.name}: {paper:.3f}",
+                    f"{seconds[name] / paper:.2f}",
+                )
+            )
+    return lines
+
+
 def portraits_path(setup: Setup, path: str):
     """Where a portrait of `cached_portraits` lies."""
     return setup.folder / "portraits" / path
@@ -107,13 +127,28 @@ def _our_training(portraits, size: int, batch_size: int, steps: int):
     return train
 
 
+def _one_step(size: int, batch_size: int, network: str):
+    model = models.build_colorizer(EMBEDDING_DIM, size, network=network)
+    step, batch = (
+        make_train_step(model, make_optimizer(model, 0.001)),
+        _ready_batch(size, batch_size),
+    )
+    return lambda: float(step(*batch))
+
+
+def _ready_batch(size: int, batch_size: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    shapes = (size, size, 1), (EMBEDDING_DIM,), (size, size, 2)
+    return tuple(
+        tf.random.stateless_uniform((batch_size, *shape), (0, seed))
+        for seed, shape in enumerate(shapes)
+    )
+
+
 def _table_steps(size: int, batch_size: int, steps: int, compiled: bool):
     """Steps of the layers as the tables have them, on a ready batch."""
     model = models.build_colorizer(EMBEDDING_DIM, size)
     optimizer = make_optimizer(model, 0.001)
-    luminance = tf.random.stateless_uniform((batch_size, size, size, 1), (0, 0))
-    embedding = tf.random.stateless_uniform((batch_size, EMBEDDING_DIM), (0, 1))
-    target = tf.random.stateless_uniform((batch_size, size, size, 2), (0, 2))
+    luminance, embedding, target = _ready_batch(size, batch_size)
 
     @tf.function(autograph=False, jit_compile=compiled or None)
     def step():

@@ -97,7 +97,7 @@ def test_peak_memory_sees_an_array():
 
 
 def test_unknown_row_lists_the_rows():
-    with pytest.raises(KoalaFaceError, match="training, input, color.*Received: 'speed'"):
+    with pytest.raises(KoalaFaceError, match="training, networks, input, color.*Received: 'speed'"):
         __main__.main(["--rows", "speed"])
 
 
@@ -130,7 +130,9 @@ def test_table_of_two_rows(tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", ["training", "embedding", "memory", "files", "upsampling"])
+@pytest.mark.parametrize(
+    "row", ["training", "networks", "embedding", "memory", "files", "upsampling"]
+)
 def test_slow_row(row, capsys):
     assert __main__.main(["--rows", row, *TINY]) == 0
     assert f"| {row}, " in capsys.readouterr().out
