@@ -1,12 +1,14 @@
 """`python -m koala_face.compare`: the descriptors side by side (Tables V and VI, Figure 5)."""
 
 import dataclasses
+import datetime
 import logging
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from koala_face.backbones import BACKBONE_NAMES, WeightsError, find_backbone, locate_weights
 from koala_face.figures import report
@@ -16,12 +18,19 @@ from koala_face.photographs.reading import find_photographs
 from koala_face.train import NETWORKS, PAPER, TrainConfig, run_settings
 from koala_face.training.run_folder import RunFolder, RunFolderError, list_differences
 
+if TYPE_CHECKING:
+    from tensorflow import keras
+
 log = logging.getLogger("koala_face.compare")
 
 # Names become files and table cells.
 NAME = re.compile(r"[\w .+-]+")
 # Rows of the tables and columns of portraits.csv that are no model's, by letters and digits alone.
 RESERVED = ("gray", "constant", "blockmean", "ceiling", "true", "groundtruth", "model", "path")
+
+
+# Trainings that take longer are not begun from a terminal without --yes.
+SHORT = datetime.timedelta(minutes=10)
 
 
 class CompareError(KoalaFaceError):
@@ -44,6 +53,7 @@ class CompareConfig:
     measure_size: int = setting(256, "height and width at which is measured")  # II.B
     cache: str = setting("data/cache", "folder of decoded portraits and embeddings")
     resamples: int = setting(2000, "resamples of the bootstrap")  # our choice
+    yes: bool = setting(False, "train without being asked, however long it takes")
     size: int | None = setting(None, "for training; see koala_face.train")
     epochs: int | None = setting(None, "for training")
     steps_per_epoch: int | None = setting(None, "for training")
@@ -215,6 +225,45 @@ def train(config: CompareConfig, name: str) -> None:
         )
 
 
+def announce(config: CompareConfig, names: list[str]) -> None:
+    """Say what will be trained, and about how long that takes on this machine's processor.
+
+    Raises:
+        CompareError: from a terminal without `--yes`, if it is longer than `SHORT`.
+    """
+    if not names:
+        return
+    from koala_face.training.progress import estimate_seconds
+
+    seconds = sum(
+        estimate_seconds(build_network(config, name), portraits_left(config, name))
+        for name in names
+    )
+    duration = datetime.timedelta(seconds=round(seconds))
+    log.info("To be trained: %s; about %s on the processor.", ", ".join(names), duration)
+    if duration > SHORT and sys.stdin.isatty() and not config.yes:
+        raise CompareError(
+            f"Expected --yes for trainings of about {duration}. Repeat the command with it; it "
+            "can be interrupted and repeated at any time. Or ask for less: --size 64, --epochs, "
+            "--backbones."
+        )
+
+
+def portraits_left(config: CompareConfig, name: str) -> int:
+    """How often a portrait is still to be seen in a training."""
+    asked = TrainConfig(**training_settings(config, name))
+    epochs = asked.epochs - len(run_folder(config, name).history())
+    return epochs * asked.steps_per_epoch * asked.batch_size
+
+
+def build_network(config: CompareConfig, name: str) -> "keras.Model":
+    """The network that a training begins with."""
+    from koala_face.models import build_colorizer
+
+    asked = TrainConfig(**training_settings(config, name))
+    return build_colorizer(asked.descriptor.embedding_dim, asked.size, network=asked.network)
+
+
 def compare(config: CompareConfig) -> dict:
     """Train, score and write the report.
 
@@ -231,13 +280,17 @@ def compare(config: CompareConfig) -> dict:
     models = find_models(config, usable)
     if usable:
         find_photographs(config.data)
-    for name in usable:
-        is_finished(run_folder(config, name), training_settings(config, name))
+    waiting = [
+        name
+        for name in usable
+        if not is_finished(run_folder(config, name), training_settings(config, name))
+    ]
     folder = report.make_folder(config.output)
     from koala_face.evaluation import comparison_report
 
     given = {name: file for name, file in models.items() if name not in usable}
     comparison_report.check_models(given, config.measure_size, config.weights)
+    announce(config, waiting)
     for name in usable:
         train(config, name)
     trials = comparison_report.load_trials(

@@ -11,7 +11,9 @@ from support.page import Page
 from support.untrained_models import save_untrained
 
 from koala_face import compare
+from koala_face.foundation.commands import flag_name
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.training import progress
 from koala_face.training.run_folder import RunFolder
 
 NETWORKS = ("koala_face", "deep_koalarization")
@@ -34,6 +36,8 @@ def trainings(monkeypatch):
         flags = dict(itertools.pairwise(command))
         run = RunFolder(flags["--output"])
         settings = {key: flags[f"--{key}"] for key in ("data", "validation", "backbone")}
+        numbers = {key: flag_name(key) for key in ("size", "steps_per_epoch", "batch_size")}
+        settings |= {key: int(flags[flag]) for key, flag in numbers.items() if flag in flags}
         save_untrained(run.model_file, network=flags.get("--network", "koala_face"))
         epochs = int(flags["--epochs"])
         run.settings_file.write_text(json.dumps({"settings": {**settings, "epochs": epochs}}))
@@ -89,6 +93,36 @@ def test_networks_are_crossed_with_descriptors(argv, trainings, tmp_path):
     # 3,865,650 with VGG-Face's 2622 values, 6,573,794 with 1000; 256 weights for each of them.
     assert f"{3_865_650 - 256 * (2622 - 512):,}" in counted
     assert f"{6_573_794 - 256 * (1000 - 512):,}" in counted
+
+
+@pytest.fixture
+def slow_machine(monkeypatch):
+    """A terminal, and a processor of a million multiply-adds a second."""
+    monkeypatch.setattr(compare.sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(progress, "multiply_adds_a_second", lambda: 1e6)
+
+
+def test_what_will_be_trained_is_said_before(argv, trainings, slow_machine, caplog):
+    caplog.set_level("INFO")
+    argv += ["--backbones", "none", "--size", "64", "--steps-per-epoch", "3", "--batch-size", "5"]
+    with pytest.raises(KoalaFaceError, match=r"Expected --yes for trainings of about 8:00:01"):
+        compare.main(argv)
+    assert trainings == []
+    # Tables I-III at 64 x 64 with 512 values: 320,012,288 multiply-adds, by hand a sixteenth of
+    # those at 256 x 256; thrice for each of 2 x 3 x 5 portraits.
+    assert round(3 * 320_012_288 * 30 / 1e6) == 8 * 3600 + 1
+    assert compare.main([*argv, "--yes"]) == 0
+    assert len(trainings) == 1
+    assert "To be trained: none; about 8:00:01 on the processor." in caplog.text
+    caplog.clear()
+    assert compare.main(argv) == 0  # finished
+    assert "To be trained" not in caplog.text
+
+
+def test_without_a_terminal_nobody_is_asked(argv, trainings, slow_machine, monkeypatch):
+    monkeypatch.setattr(compare.sys.stdin, "isatty", lambda: False, raising=False)
+    assert compare.main([*argv, "--backbones", "none"]) == 0
+    assert len(trainings) == 1
 
 
 def test_a_finished_run_is_not_trained_again(argv, trainings):
@@ -150,7 +184,6 @@ def test_training_flags_are_passed_on(argv):
 
 
 def test_train_knows_every_flag_that_is_passed_on(argv):
-    from koala_face.foundation.commands import flag_name
     from koala_face.train import TrainConfig, parse_config
 
     values = {"schedule": "cosine", "learning_rate": "0.1", "device": "cpu", "weights": "w"}
