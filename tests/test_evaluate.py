@@ -226,3 +226,8 @@ def test_aged_adds_its_rows_and_skin_is_always_reported(tmp_path, portrait_folde
     assert "| all together |" in text
     assert "## Skin" in text
     assert "--aged" in text
+    # The stars of a* and b* are no emphasis.
+    page = Page((tmp_path / "report" / "report.html").read_text(encoding="utf-8")).text
+    assert "units of a* and b*, of 2 portraits" in page
+    assert "at the portrait's own L*. " in page
+    assert "true a* and b*, in their units" in page

@@ -25,11 +25,11 @@ CLEAN, ALL = "none: as they are", "all together"
 FIRST_SEED = 1_000_000
 
 NOTE = (
-    "MSE in ab, in squared units of a* and b*, of {portraits} portraits that network and "
+    "MSE in ab, in squared units of a\\* and b\\*, of {portraits} portraits that network and "
     "descriptor see aged (`ageing`; strengths drawn for each portrait, seed {seed}), held against "
     "the portrait's own colours; then as shares of gray's and of the constant's on the same "
-    "portraits; then the MSE in RGB at the portrait's own L*. Training with `--ageing` draws from "
-    "the same effects: other old photographs differ in other ways."
+    "portraits; then the MSE in RGB at the portrait's own L\\*. Training with `--ageing` draws "
+    "from the same effects: other old photographs differ in other ways."
 )
 
 

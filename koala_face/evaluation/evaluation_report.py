@@ -44,7 +44,7 @@ SHARES_NOTE = (
 
 FURTHER_NOTE = (
     "The paper does not say in which color space it measures. **In ab**: the network's own "
-    "output against the true a* and b*, in their units, before anything is clipped to sRGB. "
+    "output against the true a\\* and b\\*, in their units, before anything is clipped to sRGB. "
     "**PSNR**: of the mean MSE; the mean of the portraits' own is infinite as soon as one is "
     "truly gray. **SSIM**: Wang et al. 2004, Gaussian window of σ 1.5, mean of the channels."
 )

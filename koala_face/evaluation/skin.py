@@ -27,13 +27,13 @@ LUMINANCE_EDGES = (50.0, 60.0, 70.0)
 NOTE = (
     "Skin: pixels in the middle half of the true portrait's height and width with Cb of 77 to 127 "
     "and Cr of 133 to 173 (Chai & Ngan, 1999; BT.601), where they are a tenth of it or more "
-    "({faces} of {portraits} portraits). Error: the mean distance of a pixel's a*, b* from the "
+    "({faces} of {portraits} portraits). Error: the mean distance of a pixel's a\\*, b\\* from the "
     "true; chroma and hue: of the face's mean, as predicted less as true, hue in degrees, above 0 "
     "yellower. **L\\* holds the lighting too**: the same face is dark in the shade, so that a bin "
     "is no group of people, and the rule finds no skin in tinted or very dark light."
 )
 DEVIATION_NOTE = (
-    "Between faces: the standard deviation over faces of their skin's mean a* and b*. 1 in the "
+    "Between faces: the standard deviation over faces of their skin's mean a\\* and b\\*. 1 in the "
     "last but one column would keep the differences between people, 0 paints all alike."
 )
 
