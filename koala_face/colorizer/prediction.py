@@ -50,12 +50,15 @@ def make_prediction(
 
     def predict(luminance, embedding) -> tf.Tensor:
         luminance, embedding = tf.convert_to_tensor(luminance), tf.convert_to_tensor(embedding)
+        if mirrored:  # behind the others in one batch: the network is traced once
+            luminance = tf.concat([luminance, luminance[:, :, ::-1]], axis=0)
+            embedding = tf.concat([embedding, embedding], axis=0)
         views = []
         for network in networks:
             view = resize(luminance, network.inputs[0].shape[1])
             ab = network([view, embedding], training=False)
             if mirrored:
-                turned = network([view[:, :, ::-1], embedding], training=False)
+                ab, turned = tf.split(ab, 2)
                 ab = (ab + turned[:, :, ::-1]) / 2
             views.append(resize_repeated(ab, size, repeats))
         return tf.add_n(views) / len(views)
