@@ -156,7 +156,7 @@ def make_titles(trials: dict[str, Trial]) -> dict[str, str]:
     for name, trial in trials.items():
         network = trial.description.network
         title = tables.extractor_title(name.removeprefix(f"{network}-"))
-        titles[name] = f"{network}: {title}" if several else title
+        titles[name] = f"{network}: {title}" if several and name != network else title
     return titles
 
 
