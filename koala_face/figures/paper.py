@@ -175,7 +175,9 @@ def pictures_figure(
     """
     cell = PAGE_WIDTH / (len(columns) + 0.2)
     caption_lines = max(picture.caption.count("\n") + 1 for row in rows for picture in row)
-    height = len(rows) * (cell + 0.15 * caption_lines) + 0.7
+    titles, fontsize = _fit_titles(columns, cell)
+    title_height = 0.02 * fontsize * (1 + max(title.count("\n") for title in titles))
+    height = len(rows) * (cell + 0.15 * caption_lines) + 0.45 + title_height
     figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for pictures, name, axes_row in zip(rows, row_names, grid, strict=True):
@@ -184,10 +186,22 @@ def pictures_figure(
             axes.imshow(picture.pixels, cmap="gray", vmin=0, vmax=LEVELS - 1)
             hide_frame(axes)
             axes.set_xlabel(picture.caption, fontsize=8)
-    for axes, column in zip(grid[0], columns, strict=True):
-        axes.set_title(textwrap.fill(column, int(cell * LETTERS_PER_INCH)), fontsize=10)
+    for axes, column in zip(grid[0], titles, strict=True):
+        axes.set_title(column, fontsize=fontsize)
     figure.suptitle(title, fontsize=11)
     return figure
+
+
+def _fit_titles(titles: Sequence[str], width: float) -> tuple[list[str], float]:
+    """Break titles into lines as wide as a column, in inches, and give the size of their font.
+
+    Lines end at spaces and behind underscores; the longest word says how small the font is.
+    """
+    texts = [title.replace("_", "_ ") for title in titles]
+    fitting = int(width * LETTERS_PER_INCH)
+    letters = max(fitting, *(len(word) for text in texts for word in text.split()))
+    lines = [textwrap.fill(text, letters).replace("_ ", "_") for text in texts]
+    return lines, 10 * fitting / letters
 
 
 def distribution_figure(distributions: Sequence[Distribution]) -> Figure:

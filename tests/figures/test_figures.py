@@ -167,3 +167,19 @@ def test_distributions_overlay_colored_and_true():
         assert true_steps[[0, 63]].tolist() == [50, 50]
         assert colored_steps[bin_of_colored] == 100
         assert colored_steps.sum() == 100
+
+
+def test_titles_of_many_columns_break_between_words_and_fit_their_columns():
+    names = [
+        "gray",
+        "deep_koalarization: none (zeros)",
+        *(f"dk_early_upsampling{n}" for n in "123456"),
+    ]
+    figure = paper.pictures_figure([[picture(0)] * len(names)], names, ["first"])
+    figure.draw_without_rendering()
+    for axes, name in zip(figure.axes, names, strict=True):
+        lines = axes.get_title().split("\n")
+        assert all(line in name for line in lines)
+        words = "".join(line if line.endswith("_") else f"{line} " for line in lines)
+        assert words.strip() == name
+        assert axes.title.get_window_extent().width < 1.15 * axes.get_window_extent().width
