@@ -34,6 +34,14 @@ EXTRAS = {
         "mypy>=1.14,<3",  # checks the types of the public names
         "pillow-heif>=0.22,<2",  # opens the photographs of phones
     ],
+    "web": [
+        "starlette>=0.40,<2",  # `koala-face web`: which answer belongs to which address
+        "uvicorn>=0.30,<1",  # serves it
+    ],
+    "browser": [
+        "playwright>=1.48,<2",  # the tests of the page drive Chromium through it
+        "axe-playwright-python>=0.1.4,<1",  # looks for what keeps people from using the page
+    ],
     "heic": ["pillow-heif>=0.22,<2"],  # opens the photographs of phones
     "tensorboard": ["tensorboard>=2.10"],  # draws the log of `train --tensorboard`
     "notebooks": [
@@ -89,7 +97,7 @@ setup(
         "Typing :: Typed",
     ],
     packages=find_packages(include=["koala_face", "koala_face.*"]),
-    package_data={"koala_face": ["py.typed", "*.pyi", "*/*.pyi", "*/*.md", "*/*/*.h5", "*/*/*.md"]},
+    package_data={"koala_face": ["py.typed", "*.pyi", "*/*.pyi", "*/*.md", "web/page.*", "web/icon.svg", "*/*/*.h5", "*/*/*.md"]},
     python_requires=">=3.10,<3.14",
     install_requires=read_requirements(),
     extras_require=EXTRAS,

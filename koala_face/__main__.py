@@ -2,12 +2,14 @@
 
 import importlib
 import sys
+import types
 
 from koala_face.foundation.commands import launcher, run
 
 # In the order in which people need them.
 COMMANDS = {
     "colorize": "colour photographs with a trained model, at their own size and depth",
+    "web": "a page on this machine to colour photographs, in the browser",
     "train": "train the colorizer (Section II.F); --quick for a try-out of two minutes",
     "evaluate": "score a model on a folder of portraits, beside baselines and the paper's rows",
     "compare": "train and compare the descriptors (Tables V and VI)",
@@ -17,8 +19,11 @@ COMMANDS = {
     "publish": "make a model file that ships, with its scores in it",
     "benchmark": "time this package beside the ancestors' way",
 }
+# Commands that are a folder, not a file.
+FOLDERS = ("web", "benchmark")
 # What most people come for.
 FIRST = {
+    "web": "a page in the browser: drop photographs, fetch them in colour",
     "colorize photo.jpg": "writes photo-colored.jpg beside it",
     "colorize photos/ -o colored/": "a whole folder, its tree kept",
     "train --quick": "a small model in about two minutes, without any download",
@@ -30,11 +35,15 @@ def main() -> None:
     run(_choose)
 
 
+def load_command(name: str) -> types.ModuleType:
+    """The module of a command, with its `main`."""
+    return importlib.import_module(f"koala_face.{name}" + ".__main__" * (name in FOLDERS))
+
+
 def _choose() -> int | None:
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in COMMANDS:
-        where = f"koala_face.{name}" + (".__main__" if name == "benchmark" else "")
-        return importlib.import_module(where).main(sys.argv[2:])
+        return load_command(name).main(sys.argv[2:])
     print(f"usage: {launcher()} COMMAND ...\n\nMost people need these:")
     for words, line in FIRST.items():
         print(f"  {launcher()} {words:<28}  {line}")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from koala_face.colorizer.jobs import (
     MARK,
     Job,
+    check_model,
     check_writable,
     name_variant,
     names_a_file,
@@ -173,29 +174,6 @@ def choose_models(config: ColorizeConfig, jobs: list[Job]) -> list[tuple[Path, l
     if config.variants:
         return [(shipped_model(v), [name_variant(job, v) for job in jobs]) for v in VARIANTS]
     return [(Path(config.model or shipped_model(config.variant)), jobs)]
-
-
-def check_model(model: Path, weights: str | None) -> None:
-    """Refuse a model that is no HDF5 file, or whose descriptor lacks its weights.
-
-    What else may be wrong with a model, `Colorizer.load` says.
-
-    Raises:
-        ColorizerError, BackboneError, WeightsError: say what is missing and how to get it.
-    """
-    import h5py
-
-    from koala_face.backbones import find_backbone, locate_weights
-
-    if not model.is_file():
-        raise ColorizerError(f"Expected a model file. Received: {model}, which is no file.")
-    try:
-        with h5py.File(model, "r") as file:
-            named = [file.attrs.get(f"koala_face_{part}") for part in ("backbone", "layer")]
-    except Exception as error:  # h5py raises errors of many kinds for damaged bytes
-        raise ColorizerError(f"Expected a whole HDF5 file. Received: {model} ({error}).") from error
-    if None not in named:
-        locate_weights(find_backbone(*map(str, named)), weights)
 
 
 def colorize_jobs(jobs: list[Job], model: Path, config: ColorizeConfig) -> list[str]:

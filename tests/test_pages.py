@@ -1,13 +1,12 @@
 """The pages: a README of 200 lines, links that lead somewhere, modules and flags that exist."""
 
-import importlib
 import json
 import re
 from pathlib import Path
 
 import pytest
 
-from koala_face.__main__ import COMMANDS
+from koala_face.__main__ import COMMANDS, load_command
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -92,9 +91,8 @@ def calls(page):
 
 def flags_of(command, capsys):
     """The flags that a command's own help tells."""
-    module = f"koala_face.{command}" + (".__main__" if command == "benchmark" else "")
     with pytest.raises(SystemExit):
-        importlib.import_module(module).main(["--help"])
+        load_command(command).main(["--help"])
     return set(FLAG.findall(capsys.readouterr().out))
 
 

@@ -5,6 +5,7 @@ rgb = colorizer("photo.jpg")
 colorizer.save("photo.jpg", "photo-colored.jpg")
 """
 
+import copy
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -79,12 +80,7 @@ class Colorizer:
         description: ModelDescription | None = None,
         stretch: bool = True,
     ):
-        if upsampling not in UPSAMPLINGS:
-            raise ColorizerError(
-                f"Expected upsampling out of {UPSAMPLINGS}. Received: {upsampling!r}."
-            )
-        if not 0 <= saturation < float("inf"):
-            raise ColorizerError(f"Expected a saturation of 0 or more. Received: {saturation}.")
+        check_style(upsampling, saturation)
         self.size = model.inputs[0].shape[1]
         self.descriptor_size = descriptor_size
         self.upsampling = upsampling
@@ -148,6 +144,17 @@ class Colorizer:
             )
         embed = compile_descriptor(backbone, locate_weights(backbone, weights_path))
         return cls(network, embed, backbone.input_size, description=description, **settings)
+
+    def restyled(self, upsampling: str = EDGE_AWARE, saturation: float = 1.0) -> "Colorizer":
+        """The same colorizer, its networks shared, that finishes photographs in another way.
+
+        Raises:
+            ColorizerError: for a value out of range.
+        """
+        check_style(upsampling, saturation)
+        other = copy.copy(self)
+        other.upsampling, other.saturation = upsampling, saturation
+        return other
 
     def __call__(self, picture: Picture) -> np.ndarray:
         """Colour one photograph.
@@ -263,14 +270,18 @@ class Colorizer:
         self, photograph: Photograph, seen: NetworkInput, ab: np.ndarray, side_by_side: bool = False
     ) -> Photograph:
         """Colour a photograph at its own depth, all else kept, and note if it was in colour."""
+        pixels = self.finish(photograph.pixels, seen, ab)
+        colored = photograph._replace(pixels=pixels, notes=self.notes_on(photograph, seen))
+        return beside_gray(photograph, colored) if side_by_side else colored
+
+    def notes_on(self, photograph: Photograph, seen: NetworkInput) -> tuple[str, ...]:
+        """The photograph's own notes, and whether it was in colour or seen stretched."""
         notes = photograph.notes
         if is_colored(photograph.pixels):
             notes += ("it is in colour; it was coloured anew from its luminance",)
         if self.stretches(seen):
             notes += ("its range is narrow; the network saw it stretched",)
-        pixels = self.finish(photograph.pixels, seen, ab)
-        colored = photograph._replace(pixels=pixels, notes=notes)
-        return beside_gray(photograph, colored) if side_by_side else colored
+        return notes
 
     def upsample(self, seen: NetworkInput, ab: np.ndarray, luminance: np.ndarray) -> np.ndarray:
         """Bring ab to the size of a photograph's L*, (H, W) float32: (H, W, 2), unclipped."""
@@ -278,6 +289,18 @@ class Colorizer:
         reduced = block_mean(seen.luminance, len(ab))
         upsampler = Upsampler(self.saturation * ab, reduced, height, width, self.upsampling)
         return upsampler.tile(luminance, slice(0, height), slice(0, width))
+
+
+def check_style(upsampling: str, saturation: float) -> None:
+    """Refuse an unknown upsampling, and a saturation that is negative or infinite.
+
+    Raises:
+        ColorizerError: names what was expected.
+    """
+    if upsampling not in UPSAMPLINGS:
+        raise ColorizerError(f"Expected upsampling out of {UPSAMPLINGS}. Received: {upsampling!r}.")
+    if not 0 <= saturation < float("inf"):
+        raise ColorizerError(f"Expected a saturation of 0 or more. Received: {saturation}.")
 
 
 def block_mean(luminance: np.ndarray, size: int) -> np.ndarray:

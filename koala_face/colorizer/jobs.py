@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from koala_face.model_files.shipped import VARIANTS
+from koala_face.model_files.shipped import VARIANTS, ColorizerError
 from koala_face.photographs.decoding import PhotographError
 from koala_face.photographs.encoding import OUTPUT_FORMATS, format_of_suffix
 from koala_face.photographs.reading import search_folder
@@ -82,7 +82,7 @@ def plan_jobs(
     results = {path for path, _ in pairs if OWN_RESULT.search(path.stem)} - named
     pairs = [(path, place) for path, place in pairs if path not in results]
     if output is None:
-        jobs = [_job(source, source.with_stem(source.stem + MARK), format) for source, _ in pairs]
+        jobs = [name_result(source, source.with_stem(source.stem + MARK), format) for source, _ in pairs]
     elif names_a_file(output):
         if len(pairs) > 1:
             raise PhotographError(
@@ -91,7 +91,7 @@ def plan_jobs(
         form = format_of_name(output, format)
         jobs = [Job(source, output, form) for source, _ in pairs]
     else:
-        jobs = [_job(source, output / place, format) for source, place in pairs]
+        jobs = [name_result(source, output / place, format) for source, place in pairs]
     _refuse_collisions(jobs)
     passed_over = sum(part.passed_over for part in found)
     return Plan(jobs, results, passed_over, [line for part in found for line in part.unreadable])
@@ -115,6 +115,18 @@ def format_of_name(path: str | os.PathLike, format: str | None = None) -> str:
 def names_a_file(output: Path) -> bool:
     """Whether an output is a file for one photograph, not a folder."""
     return format_of_suffix(output.suffix) is not None and not os.path.isdir(output)
+
+
+def name_result(source: Path, target: Path, format: str | None = None) -> Job:
+    """The job of one photograph: `target` with the suffix of `format`, where its own is another.
+
+    Without `format` the target's suffix decides, and PNG stands for formats that are not written.
+    """
+    own = format_of_suffix(target.suffix)
+    form = format or own or FALLBACK_FORMAT
+    if form != own:
+        target = target.with_suffix(OUTPUT_FORMATS[form].suffix)
+    return Job(source, target, form)
 
 
 def name_variant(job: Job, variant: str) -> Job:
@@ -141,6 +153,29 @@ def why_impossible(job: Job) -> str | None:
     except (OSError, ValueError) as error:
         return f"{job.target}: cannot be written, {_reason(error)}."
     return None
+
+
+def check_model(model: Path, weights: str | None) -> None:
+    """Refuse a model that is no HDF5 file, or whose descriptor lacks its weights.
+
+    What else may be wrong with a model, `Colorizer.load` says.
+
+    Raises:
+        ColorizerError, BackboneError, WeightsError: say what is missing and how to get it.
+    """
+    import h5py
+
+    from koala_face.backbones import find_backbone, locate_weights
+
+    if not model.is_file():
+        raise ColorizerError(f"Expected a model file. Received: {model}, which is no file.")
+    try:
+        with h5py.File(model, "r") as file:
+            named = [file.attrs.get(f"koala_face_{part}") for part in ("backbone", "layer")]
+    except Exception as error:  # h5py raises errors of many kinds for damaged bytes
+        raise ColorizerError(f"Expected a whole HDF5 file. Received: {model} ({error}).") from error
+    if None not in named:
+        locate_weights(find_backbone(*map(str, named)), weights)
 
 
 def check_writable(folder: Path) -> None:
@@ -189,14 +224,6 @@ def _find_in_folder(folder: Path, output: Path | None) -> Found:
 
 def _is_below(path: Path, folder: Path) -> bool:
     return folder in Path(os.path.realpath(path)).parents
-
-
-def _job(source: Path, target: Path, format: str | None) -> Job:
-    own = format_of_suffix(target.suffix)
-    form = format or own or FALLBACK_FORMAT
-    if form != own:
-        target = target.with_suffix(OUTPUT_FORMATS[form].suffix)
-    return Job(source, target, form)
 
 
 def _refuse_collisions(jobs: list[Job]) -> None:
