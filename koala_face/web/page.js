@@ -62,11 +62,10 @@ async function begin() {
   }
   $("zip").action = `/albums/${about.id}/zip`;
   $("models").hidden = about.variants.length < 2;
-  const words = { faithful: "Faithful: cautious, errs least", vivid: "Vivid: as strong as real" };
   for (const variant of about.variants) {
     const [label, input, text] = ["label", "input", "span"].map((x) => document.createElement(x));
     Object.assign(input, { type: "radio", name: "variant", value: variant });
-    text.textContent = words[variant] || variant;
+    text.textContent = variant[0].toUpperCase() + variant.slice(1);
     label.append(input, text);
     $("variants").append(label);
   }
@@ -230,7 +229,7 @@ function choose(one) {
   put($("notes"), one.notes.join("\n"));
   const [height, width] = one.size;
   $("compare").style.setProperty("--ratio", width / height);
-  $("compare").style.setProperty("--widest", `${Math.max(480, width)}px`);
+  $("compare").style.setProperty("--widest", `${Math.max(640, width)}px`);
   $("before").alt = `${one.name} before`;
   $("after").alt = `${one.name}, coloured`;
   for (const name of ["before", "after"]) $(name).removeAttribute("src");
