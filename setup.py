@@ -97,7 +97,18 @@ setup(
         "Typing :: Typed",
     ],
     packages=find_packages(include=["koala_face", "koala_face.*"]),
-    package_data={"koala_face": ["py.typed", "*.pyi", "*/*.pyi", "*/*.md", "web/page.*", "web/icon.svg", "*/*/*.h5", "*/*/*.md"]},
+    package_data={
+        "koala_face": [
+            "py.typed",
+            "*.pyi",
+            "*/*.pyi",
+            "*/*.md",
+            "web/page.*",
+            "web/icon.svg",
+            "*/*/*.h5",
+            "*/*/*.md",
+        ]
+    },
     python_requires=">=3.10,<3.14",
     install_requires=read_requirements(),
     extras_require=EXTRAS,

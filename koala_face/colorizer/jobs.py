@@ -82,7 +82,9 @@ def plan_jobs(
     results = {path for path, _ in pairs if OWN_RESULT.search(path.stem)} - named
     pairs = [(path, place) for path, place in pairs if path not in results]
     if output is None:
-        jobs = [name_result(source, source.with_stem(source.stem + MARK), format) for source, _ in pairs]
+        jobs = [
+            name_result(source, source.with_stem(source.stem + MARK), format) for source, _ in pairs
+        ]
     elif names_a_file(output):
         if len(pairs) > 1:
             raise PhotographError(

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 IDLE, WHOLE, UNREAD = 20.0, 900.0, 60.0
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
+    "form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -155,4 +155,3 @@ async def read_body(
 def refuse(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
     """An answer that says what is wrong, as the page reads it."""
     return JSONResponse({"error": text}, status, headers)
-

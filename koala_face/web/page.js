@@ -60,7 +60,6 @@ async function begin() {
   if (!["localhost", "127.0.0.1", "[::1]"].includes(location.hostname)) {
     $("privacy").textContent = `Photographs go to ${location.hostname}, and no further.`;
   }
-  $("zip").action = `/albums/${about.id}/zip`;
   $("models").hidden = about.variants.length < 2;
   for (const variant of about.variants) {
     const [label, input, text] = ["label", "input", "span"].map((x) => document.createElement(x));
@@ -283,14 +282,15 @@ function slide() {
   $("split").setAttribute("aria-valuetext", `${$("split").value} % before`);
 }
 
+const save = (href) => Object.assign(document.createElement("a"), { href, download: "" }).click();
+
 async function download() {
   const button = $("download"), one = chosen;
   button.disabled = true;
   put(button, "Writing it at full size …");
   await guarded(async () => {
     await ask(styled(one, "/result"), { method: "POST" });
-    const link = Object.assign(document.createElement("a"), { href: styled(one, "/result"), download: "" });
-    link.click();
+    save(styled(one, "/result"));
   });
   button.disabled = false;
   put(button, "Download");
@@ -310,9 +310,11 @@ $("share").addEventListener("click", () => {
   for (const one of photographs) one.style = { ...chosen.style };
   put($("status"), "All photographs are coloured like this one now.");
 });
-$("zip").addEventListener("submit", () => {
-  $("styles").value = JSON.stringify(Object.fromEntries(photographs.map((one) => [one.id, one.style])));
-});
+$("save").addEventListener("click", () => guarded(async () => {
+  const styles = Object.fromEntries(photographs.map((one) => [one.id, one.style]));
+  await ask(`/albums/${about.id}/zip`, { method: "POST", body: JSON.stringify(styles) });
+  save(`/albums/${about.id}/zip`);
+}));
 
 // ---- Choosing and dropping
 

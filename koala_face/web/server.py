@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import parse_qsl
 
 import uvicorn
 from starlette.applications import Starlette
@@ -36,8 +35,8 @@ log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 # The page by address: nothing else of the machine's files is ever sent.
 PAGE = {"/": "page.html", "/page.css": "page.css", "/page.js": "page.js", "/icon.svg": "icon.svg"}
-# Bytes of one photograph, and of the styles with which an archive is asked for.
-LARGEST, LARGEST_FORM = 2**30, 2**20
+# Bytes of one photograph, and of the styles in which all are asked for.
+LARGEST, LARGEST_JSON = 2**30, 2**20
 CONNECTIONS = 128
 PIECE = 2**18
 # Seconds that the end waits for the photograph in work.
@@ -129,7 +128,8 @@ class Answers:
             Route("/albums", self.begin, methods=["POST"]),
             Route("/albums/{album}", self.tell),
             Route("/albums/{album}/photographs", self.receive, methods=["POST"]),
-            Route("/albums/{album}/zip", self.send_all, methods=["POST"]),
+            Route("/albums/{album}/zip", self.choose, methods=["POST"]),
+            Route("/albums/{album}/zip", self.send_all, methods=["GET"]),
             Route(one, self.remove, methods=["DELETE"]),
             Route(f"{one}/before", partial(self.show, styled=False)),
             Route(f"{one}/after", self.show),
@@ -212,20 +212,30 @@ class Answers:
         pieces = self._send(entry, file)
         return StreamingResponse(pieces, headers=headers, media_type="application/octet-stream")
 
-    async def send_all(self, request: Request) -> Response:
-        """All results as a ZIP; the form's `styles` are JSON: a style by photograph's id."""
+    async def choose(self, request: Request) -> Response:
+        """Keep the styles in which all shall be sent; the body is JSON: a style by id."""
         album = self.store.album(request.path_params["album"])
-        body = b"".join([x async for x in read_body(request, LARGEST_FORM, **self._times)])
+        body = b"".join([x async for x in read_body(request, LARGEST_JSON, **self._times)])
         try:
-            asked = json.loads(dict(parse_qsl(body.decode())).get("styles", "{}"))
-            ready = [entry for entry in album.entries.values() if entry.state == READY]
-            styles = [coloring.parse_style(asked.get(x.id, {}), self._variants) for x in ready]
+            styles = {
+                str(id): coloring.parse_style(asked, self._variants)
+                for id, asked in json.loads(body).items()
+            }
         except (ValueError, AttributeError, RecursionError) as error:
-            raise BodyError(f"Expected styles as JSON. Received another: {error}", 400) from error
+            raise BodyError("Expected the photographs' styles as JSON.", 400) from error
+        album.styles = styles
+        return Response(status_code=204)
+
+    async def send_all(self, request: Request) -> Response:
+        """All results as a ZIP, in the styles that were chosen."""
+        album = self.store.album(request.path_params["album"])
+        plain = coloring.parse_style({}, self._variants)
+        ready = [entry for entry in album.entries.values() if entry.state == READY]
         if not ready:
             raise GoneError("Expected photographs that are coloured. None is yet.")
+        asked = [(entry, album.styles.get(entry.id, plain)) for entry in ready]
         headers = {"Content-Disposition": disposition("coloured.zip")}
-        pieces = stream_zip(list(zip(ready, styles, strict=True)), self._result, self._sent)
+        pieces = stream_zip(asked, self._result, self._sent)
         return StreamingResponse(pieces, headers=headers, media_type="application/zip")
 
     def _entry(self, request: Request, state: str | None = None) -> Entry:

@@ -65,11 +65,15 @@ class Entry:
 
 @dataclasses.dataclass
 class Album:
-    """The photographs of one page, by their ids; `asked` is when the page last asked for it."""
+    """The photographs of one page, by their ids, and the styles in which all shall be sent.
+
+    asked: when the page last asked for it.
+    """
 
     id: str
     asked: float
     entries: dict[str, Entry] = dataclasses.field(default_factory=dict)
+    styles: dict[str, object] = dataclasses.field(default_factory=dict)
 
 
 class Store:

@@ -1,0 +1,97 @@
+"""The command: what it refuses before TensorFlow is loaded, and its whole course with the models
+that ship, in a process of its own.
+"""
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from support.page_client import Client
+from support.page_server import DEADLINE, wait_for
+
+from koala_face.colorize import main as colorize
+from koala_face.web import __main__ as command
+
+ROOT = Path(__file__).parents[2]
+
+
+def refusal(*words):
+    with pytest.raises(command.KoalaFaceError) as caught:
+        command.main([*words, "--no-browser"])
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("package", ["starlette", "uvicorn"])
+def test_a_missing_package_is_one_line(package, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else name)
+    assert refusal() == f"Expected the package {package}. Install it: pip install '.[web]'"
+
+
+def test_what_is_wrong_is_said_at_once(monkeypatch):
+    pytest.importorskip("starlette", reason="the page needs pip install '.[web]'")
+    pytest.importorskip("uvicorn", reason="the page needs pip install '.[web]'")
+    monkeypatch.delenv(command.PASSWORD, raising=False)
+    for host in ("0.0.0.0", "::", "192.0.2.1", "no.such.host.invalid"):
+        assert refusal("--host", host).startswith("Expected a password, for others can reach")
+    assert "8 characters" in refusal("--host", "0.0.0.0", "--password", "short")
+    monkeypatch.setenv(command.PASSWORD, "short")
+    assert "8 characters" in refusal()
+    monkeypatch.delenv(command.PASSWORD)
+    assert refusal("--storage", "0").startswith("Expected a storage of more than 0 GB")
+    assert refusal("--model", "gone.h5").startswith("Expected a model file")
+    assert refusal("--host", "192.0.2.1", "--password", "long enough").startswith(
+        "Expected an address that can be served on"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert "--port 0" in refusal("--port", port)
+    assert "--port 0" in refusal("--port", "70000")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_the_whole_course(tmp_path, astronaut, end):
+    """With SIGTERM at the end, photographs in all; with Ctrl-C, while the networks are loaded."""
+    pytest.importorskip("starlette", reason="the page needs pip install '.[web]'")
+    pytest.importorskip("uvicorn", reason="the page needs pip install '.[web]'")
+    private = tmp_path / "private"
+    private.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(private)}
+    words = [sys.executable, "-m", "koala_face.web", "--no-browser", "--port", "0"]
+    options = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    with subprocess.Popen(words, **options) as process:
+        try:
+            client = Client(process.stdout.readline().strip())
+            (folder,) = private.glob("koala_face-web-*")
+            assert folder.stat().st_mode & 0o777 == 0o700
+            if end == signal.SIGTERM:
+                check_results(client, tmp_path, astronaut)
+            process.send_signal(end)
+            _, told = process.communicate(timeout=DEADLINE)
+        finally:
+            process.kill()
+    assert process.returncode == 128 + end
+    assert wait_for(lambda: not folder.exists())
+    lines = told.splitlines()
+    assert lines[0].startswith("Ctrl-C ends it.")
+    assert lines[1:] == ["interrupted"] * (end == signal.SIGINT)
+
+
+def check_results(client, folder, astronaut):
+    """What the page gives is what the command writes, for both models that ship."""
+    buffer = io.BytesIO()
+    Image.fromarray(astronaut).convert("L").save(buffer, "JPEG")
+    (folder / "a.jpg").write_bytes(buffer.getvalue())
+    client.drop("a.jpg", buffer.getvalue())
+    (one,) = client.settled().values()
+    for variant in ("faithful", "vivid"):
+        result = folder / f"{variant}.jpg"
+        assert colorize([str(folder / "a.jpg"), "-o", str(result), "--variant", variant]) == 0
+        path = client.place(one["id"], "/result", variant=variant)
+        assert client.ask("GET", path)[2] == result.read_bytes()
