@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import importlib.util
 import logging
 import os
 import shutil
@@ -63,11 +62,16 @@ def serve(config: WebConfig) -> None:
         ColorizerError, BackboneError, WeightsError: a model that is missing, or its descriptor.
     """
     models = choose_models(config)
-    if not config.storage > 0:
+    if not 0 < config.storage < float("inf"):
         raise WebError(f"Expected a storage of more than 0 GB. Received: {config.storage}.")
-    for package in ("starlette", "uvicorn"):
-        if importlib.util.find_spec(package) is None:
-            raise WebError(f"Expected the package {package}. Install it: pip install '.[web]'")
+    if not 0 <= config.port < 2**16:
+        raise WebError(f"Expected a port of 0 to {2**16 - 1}. Received: {config.port}.")
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        missing = f"Expected the package {error.name}. Install it: pip install '.[web]'"
+        raise WebError(missing) from error
     # After the checks: these load the packages.
     from koala_face.web.guard import is_loopback
     from koala_face.web.server import Serving, listen
@@ -113,7 +117,7 @@ def check_password(password: str | None, is_local: bool, host: str) -> None:
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder that this user alone can read; it goes after the block, by what signal it may end."""
+    """A folder that this user alone can read; it goes after the block, whatever signal ends it."""
     before = {number: signal.signal(number, _end) for number in ENDS}
     folder = Path(tempfile.mkdtemp(prefix="koala_face-web-"))  # made with the mode 0700
     try:

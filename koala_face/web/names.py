@@ -46,5 +46,5 @@ def unique_names(names: Iterable[str]) -> list[str]:
 
 def disposition(name: str) -> str:
     """The header Content-Disposition that saves a download under `name` (RFC 6266, RFC 5987)."""
-    plain = "".join(x if x.isascii() and x.isalnum() or x in "-_. " else "_" for x in name)
+    plain = "".join(x if (x.isascii() and x.isalnum()) or x in "-_. " else "_" for x in name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

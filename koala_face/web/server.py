@@ -81,7 +81,7 @@ class Serving:
             ws="none",
             lifespan="off",
             log_config=None,
-            log_level=logging.CRITICAL,  # strangers' broken requests; the guard logs our own defects
+            log_level=logging.CRITICAL,  # of broken requests; our own defects the guard tells
             access_log=False,
             server_header=False,
             limit_concurrency=CONNECTIONS,
@@ -301,12 +301,12 @@ def listen(host: str, port: int) -> socket.socket:
         ListenError: the address is in use, or none of this machine's.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=CONNECTIONS)
-    except (OSError, OverflowError) as error:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(found[4][:2], family=found[0], backlog=CONNECTIONS)
+    except OSError as error:
         raise ListenError(
-            f"Expected an address that can be served on. {host}:{port}: {error}. Perhaps koala-face "
-            "web runs already; --port 0 takes a port that is free."
+            f"Expected an address that can be served on. {host}:{port}: {error}. Perhaps "
+            "koala-face web runs already; --port 0 takes a port that is free."
         ) from error
 
 

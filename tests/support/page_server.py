@@ -1,8 +1,6 @@
 """The page's server in a thread of this process, with models whose colours are known."""
 
 import contextlib
-import os
-import socket
 import threading
 import time
 from pathlib import Path

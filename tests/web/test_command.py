@@ -29,7 +29,8 @@ def refusal(*words):
 
 @pytest.mark.parametrize("package", ["starlette", "uvicorn"])
 def test_a_missing_package_is_one_line(package, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else name)
+    monkeypatch.setitem(sys.modules, "starlette", sys)  # one of the two alone is missing
+    monkeypatch.setitem(sys.modules, package, None)
     assert refusal() == f"Expected the package {package}. Install it: pip install '.[web]'"
 
 
@@ -51,7 +52,7 @@ def test_what_is_wrong_is_said_at_once(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert "--port 0" in refusal("--port", port)
-    assert "--port 0" in refusal("--port", "70000")
+    assert refusal("--port", "70000").startswith("Expected a port of 0 to 65535")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -64,8 +65,8 @@ def test_the_whole_course(tmp_path, astronaut, end):
     private.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(private)}
     words = [sys.executable, "-m", "koala_face.web", "--no-browser", "--port", "0"]
-    options = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    with subprocess.Popen(words, **options) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, **pipes, text=True, env=environment) as process:
         try:
             client = Client(process.stdout.readline().strip())
             (folder,) = private.glob("koala_face-web-*")
