@@ -191,7 +191,7 @@ def result_job(entry: Entry):
     return name_result(Path(entry.name), Path(entry.name))
 
 
-def describe(entry: Entry, error: Exception) -> str:
+def describe(entry: Entry, error: BaseException) -> str:
     """Why a photograph failed, in one line, by its own name instead of its place."""
     if isinstance(error, KoalaFaceError):
         text = str(error)

@@ -50,15 +50,15 @@ class Guard:
     """Around the application `app`: refuses strangers, and adds the headers to every answer.
 
     Args:
-        host: the address that is served on, as the user gave it.
+        host: the address that is served on.
         password: asked for by HTTP Basic with any name; None for nobody.
     """
 
     def __init__(self, app: ASGIApp, host: str, password: str | None):
         self._app, self._password = app, password
         self._local = is_loopback(host)
-        own = {"localhost"} if self._local else {"localhost", socket.gethostname(), host}
-        self._names = {name.lower() for name in own}
+        here = socket.gethostname().lower()
+        self._names = {"localhost"} if self._local else {"localhost", here, f"{here}.local"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

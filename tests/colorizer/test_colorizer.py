@@ -250,3 +250,19 @@ def test_networks_see_a_narrow_range_stretched_and_the_photograph_keeps_its_own(
     assert np.abs(stretched - true).mean() < 0.5 * np.abs(narrow - true).mean()
     before = rgb2lab(np.stack([faded] * 3, axis=-1))[..., 0]
     assert np.abs(rgb2lab(colorizer(faded))[..., 0] - before).max() < 1
+
+
+def test_restyled_it_is_what_it_would_have_been(random_colorizer, astronaut):
+    """The networks are shared, and the original keeps its own style."""
+    before = random_colorizer(astronaut)
+    other = random_colorizer.restyled("plain", 0.5)
+    assert other.predict_ab is random_colorizer.predict_ab
+    asked = random_colorizer.prepare(astronaut)
+    ab = random_colorizer.predict([asked], random_colorizer.embed([asked]))[0]
+    gray = other.restyled(saturation=0.0)
+    np.testing.assert_array_equal(other(astronaut), other.finish(astronaut, asked, ab))
+    assert np.ptp(gray(astronaut), axis=-1).max() <= 1  # rounded
+    np.testing.assert_array_equal(random_colorizer(astronaut), before)
+    for style in (("cubic", 1.0), ("plain", -1.0), ("plain", float("inf"))):
+        with pytest.raises(ColorizerError):
+            random_colorizer.restyled(*style)

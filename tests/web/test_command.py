@@ -10,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from support.page_client import Client
 from support.page_server import DEADLINE, wait_for
@@ -82,6 +84,34 @@ def test_the_whole_course(tmp_path, astronaut, end):
     lines = told.splitlines()
     assert lines[0].startswith("Ctrl-C ends it.")
     assert lines[1:] == ["interrupted"] * (end == signal.SIGINT)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells a process's peak")
+def test_fifty_megapixels_in_three_gibibytes(tmp_path, astronaut):
+    """RGB of 16 bits, 300 MB: prepared, shown and written by the models that ship."""
+    pytest.importorskip("starlette", reason="the page needs pip install '.[web]'")
+    pytest.importorskip("uvicorn", reason="the page needs pip install '.[web]'")
+    large = Image.fromarray(astronaut[..., 0]).resize((7072, 7072), Image.Resampling.BILINEAR)
+    rgb = np.stack([np.asarray(large)] * 3, axis=-1).astype(np.uint16) * 257
+    tifffile.imwrite(tmp_path / "large.tif", rgb, photometric="rgb")
+    del large, rgb
+    words = [sys.executable, "-m", "koala_face.web", "--no-browser", "--port", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            client = Client(process.stdout.readline().strip())
+            for _ in range(2):
+                assert client.drop("large.tif", (tmp_path / "large.tif").read_bytes())[0] == 201
+            first = client.settled()["large.tif"]
+            assert first["size"] == [7072, 7072]
+            for last in ("/before", "/after", "/result"):
+                assert client.ask("GET", client.place(first["id"], last))[0] == 200
+            status = Path(f"/proc/{process.pid}/status").read_text()
+        finally:
+            process.terminate()
+    (kibibytes,) = (int(x.split()[1]) for x in status.splitlines() if x.startswith("VmHWM"))
+    assert kibibytes < 3 * 2**20, f"{kibibytes / 2**20:.2f} GiB"
 
 
 def check_results(client, folder, astronaut):

@@ -147,6 +147,24 @@ def test_a_foreign_host_or_origin_is_refused(client, path):
         assert client.ask(method, path, Origin=origin)[0] == 403
 
 
+def test_names_of_a_machine_that_others_reach():
+    """An address cannot be made to point here; a name can, unless it is the machine's own."""
+    guard = pytest.importorskip("koala_face.web.guard", exc_type=ImportError)
+    reached = guard.Guard(None, "0.0.0.0", PASSWORD)
+    here = socket.gethostname()
+    for host in (
+        "192.0.2.7:8421",
+        "[2001:db8::1]:80",
+        "localhost",
+        here,
+        f"{here.upper()}.local:1",
+    ):
+        assert reached.is_own(host)
+    for host in ("evil.example", "192.0.2.7.evil.example:8421", f"{here}.evil.example", "", ":80"):
+        assert not reached.is_own(host)
+    assert not guard.Guard(None, "::1", None).is_own("192.0.2.7")
+
+
 def test_a_password_is_asked_for(tmp_path, models):
     def basic(text):
         return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}

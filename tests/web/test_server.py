@@ -167,6 +167,14 @@ def test_pages_wait_in_one_queue_that_says_so(tmp_path, models, astronaut, monke
         assert pages[0].state()["seconds"] > 0
 
 
+def test_networks_that_cannot_be_loaded_are_every_photographs_reason(tmp_path, models):
+    with serving(tmp_path / "private", {"model": tmp_path / "gone.h5"}) as server:
+        page = Client(server.address)
+        page.drop("a.png", b"")
+        assert "gone.h5" in page.settled()["a.png"]["error"]
+        assert page.state()["networks"] == "failed"
+
+
 def test_results_and_removed_photographs_leave_nothing(client, server, astronaut):
     start, others = server.store.used, set(server.store.folder.iterdir())
     client.drop("a.png", encoded(astronaut[:40, :40, 0]))
