@@ -7,9 +7,9 @@ import threading
 import zipfile
 from urllib.parse import unquote
 
-import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from skimage.color import rgb2lab
 from support.page_client import Client
@@ -29,11 +29,12 @@ def encoded(pixels, format="PNG", **options):
 def scans(astronaut):
     """Photographs of many kinds, by their names."""
     gray = astronaut[:120, :90, 0]
-    exif = Image.Exif()
+    deep, exif = io.BytesIO(), Image.Exif()
+    tifffile.imwrite(deep, 257 * gray.astype(np.uint16))
     exif[0x0112], exif[0x010F] = 6, "Camera"
     return {
         "turned ä.jpeg": encoded(gray, "JPEG", exif=exif, dpi=(240, 240), quality=90),
-        "deep.tif": imagecodecs.tiff_encode(257 * gray.astype(np.uint16)),
+        "deep.tif": deep.getvalue(),
         "clear.png": encoded(np.dstack([astronaut, astronaut[..., 1]])[:120, :90]),
         "old.gif": encoded(gray, "GIF"),
     }
