@@ -132,8 +132,8 @@ async function send() {
 
 // ---- The list
 
-function add(about_it) {
-  const one = { state: "waiting", ahead: 0, notes: [], ...about_it };
+function add(given) {
+  const one = { state: "waiting", ahead: 0, notes: [], ...given };
   one.style = { variant: about ? about.variants[0] : "faithful", ...PLAIN_STYLE };
   one.row = document.createElement("li");
   one.button = Object.assign(document.createElement("button"), { type: "button", className: "one" });
@@ -144,7 +144,7 @@ function add(about_it) {
   words.append(one.title, one.words);
   one.button.append(one.picture, words);
   one.button.addEventListener("click", () => choose(one));
-  one.dismiss = Object.assign(document.createElement("button"), { type: "button", className: "drop" });
+  one.dismiss = Object.assign(document.createElement("button"), { type: "button", className: "dismiss" });
   one.dismiss.textContent = "✕";
   one.dismiss.addEventListener("click", () => guarded(() => remove(one)));
   one.row.append(one.button, one.dismiss);
@@ -194,8 +194,8 @@ function progress(done, failed) {
   if (!told.seconds) return `${text}.`;
   const turns = Math.max(left, ...photographs.map((one) => (one.state === "waiting" ? one.ahead + 1 : 0)));
   const seconds = Math.max(1, Math.round(told.seconds * turns));
-  const about_that = seconds < 90 ? `${seconds < 10 ? seconds : 5 * Math.round(seconds / 5)} s` : `${Math.round(seconds / 60)} min`;
-  return `${text}, about ${about_that} left.`;
+  const span = seconds < 90 ? `${seconds < 10 ? seconds : 5 * Math.round(seconds / 5)} s` : `${Math.round(seconds / 60)} min`;
+  return `${text}, about ${span} left.`;
 }
 
 async function remove(one) {

@@ -57,6 +57,19 @@ def test_what_is_wrong_is_said_at_once(monkeypatch):
     assert refusal("--port", "70000").startswith("Expected a port of 0 to 65535")
 
 
+def test_the_browser_is_opened_at_the_address(monkeypatch, capsys):
+    server = pytest.importorskip("koala_face.web.server", exc_type=ImportError)
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(server.Serving, "run", lambda self: wait_for(lambda: opened))
+    assert command.main(["--port", "0"]) == 0
+    assert opened == [capsys.readouterr().out.strip()]
+    monkeypatch.setattr(server.Serving, "run", lambda self: None)
+    assert command.main(["--port", "0", "--no-browser"]) == 0
+    assert len(opened) == 1
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_the_whole_course(tmp_path, astronaut, end):
