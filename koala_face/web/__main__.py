@@ -92,9 +92,10 @@ def serve(config: WebConfig) -> None:
 
 def choose_models(config: WebConfig) -> dict[str, Path]:
     """The model files by the names that the page shows, looked at without TensorFlow."""
-    models = {variant: shipped_model(variant) for variant in VARIANTS}
     if config.model is not None:
         models = {"model": Path(config.model)}
+    else:
+        models = {variant: shipped_model(variant) for variant in VARIANTS}
     for model in models.values():
         check_model(model, config.weights)
     return models

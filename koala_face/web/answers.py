@@ -19,12 +19,11 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from koala_face.foundation.errors import KoalaFaceError
-from koala_face.web import coloring
 from koala_face.web.archive import stream_zip
-from koala_face.web.coloring import Style
 from koala_face.web.guard import BodyError, read_body, refuse
 from koala_face.web.names import disposition, own_name
 from koala_face.web.store import FAILED, READY, WORKING, Entry, GoneError, StorageError, Store
+from koala_face.web.style import PREVIEW, THUMBNAIL, Style, parse_style
 from koala_face.web.work import ARRIVAL, RESULT, Work
 
 HERE = Path(__file__).parent
@@ -35,8 +34,15 @@ LARGEST, LARGEST_JSON = 2**30, 2**20
 PIECE = 2**18
 
 
+class ResultError(KoalaFaceError):
+    """A result that cannot be written, in the words of `Entry.describe`."""
+
+
 class Answers:
-    """The answers to all that the page asks for."""
+    """The answers to all that the page asks for.
+
+    `coloring` is imported where it is used: it loads TensorFlow, for which the page need not wait.
+    """
 
     def __init__(self, store: Store, work: Work, variants: list[str], idle: float, whole: float):
         self.store, self._work, self._variants = store, work, variants
@@ -58,7 +64,7 @@ class Answers:
             Route(one, self.remove, methods=["DELETE"]),
             Route(f"{one}/before", partial(self.show, styled=False)),
             Route(f"{one}/after", self.show),
-            Route(f"{one}/small", partial(self.show, longest=coloring.THUMBNAIL)),
+            Route(f"{one}/small", partial(self.show, longest=THUMBNAIL)),
             Route(f"{one}/result", self.send, methods=["GET"]),
             Route(f"{one}/result", self.make, methods=["POST"]),
         ]
@@ -111,12 +117,12 @@ class Answers:
         self.store.remove(entry, self.store.album(request.path_params["album"]))
         return Response(status_code=204)
 
-    async def show(
-        self, request: Request, styled: bool = True, longest: int = coloring.PREVIEW
-    ) -> Response:
+    async def show(self, request: Request, styled: bool = True, longest: int = PREVIEW) -> Response:
         """A reduced copy, coloured in the style of the query or as it came."""
         entry = self._entry(request, READY)
         style = self._style(request) if styled else None
+        from koala_face.web import coloring
+
         colorizers = self._work.loaded.result()
         async with self._showing:
             jpeg = await run_in_threadpool(coloring.show, entry, colorizers, style, longest)
@@ -133,7 +139,7 @@ class Answers:
         file = await self._result(entry, self._style(request))
         headers = {
             "Content-Length": str(file.seek(0, 2)),
-            "Content-Disposition": disposition(coloring.result_name(entry)),
+            "Content-Disposition": disposition(entry.job.target.name),
         }
         pieces = self._send(entry, file)
         return StreamingResponse(pieces, headers=headers, media_type="application/octet-stream")
@@ -144,7 +150,7 @@ class Answers:
         body = b"".join([x async for x in read_body(request, LARGEST_JSON, **self._times)])
         try:
             styles = {
-                str(id): coloring.parse_style(asked, self._variants)
+                str(id): parse_style(asked, self._variants)
                 for id, asked in json.loads(body).items()
             }
         except (ValueError, AttributeError, RecursionError) as error:
@@ -155,7 +161,7 @@ class Answers:
     async def send_all(self, request: Request) -> Response:
         """All results as a ZIP, in the styles that were chosen."""
         album = self.store.album(request.path_params["album"])
-        plain = coloring.parse_style({}, self._variants)
+        plain = parse_style({}, self._variants)
         ready = [entry for entry in album.entries.values() if entry.state == READY]
         if not ready:
             raise GoneError("Expected photographs that are coloured. None is yet.")
@@ -171,10 +177,12 @@ class Answers:
         return entry
 
     def _style(self, request: Request) -> Style:
-        return coloring.parse_style(request.query_params, self._variants)
+        return parse_style(request.query_params, self._variants)
 
     def _arrive(self, entry: Entry, colorizers) -> None:
         """In the thread: colour a photograph for the first time."""
+        from koala_face.web import coloring
+
         entry.state, start = WORKING, time.perf_counter()
         if not entry.removed:
             coloring.prepare(entry, self.store, colorizers)
@@ -185,7 +193,7 @@ class Answers:
         """After that: what fails has its reason, such as the networks' that could not be loaded."""
         error = None if arrival.cancelled() else arrival.exception()
         if error is not None:
-            entry.state, entry.error = FAILED, coloring.describe(entry, error)
+            entry.state, entry.error = FAILED, entry.describe(error)
         self.store.arrived(entry)
         self._clear(entry)
 
@@ -193,12 +201,14 @@ class Answers:
         """Have the thread write the result, unless it is there already; gives it, opened."""
 
         def job(colorizers) -> BinaryIO:
+            from koala_face.web import coloring
+
             try:
                 if entry.style != style:
                     coloring.write_result(entry, self.store, style, colorizers)
                 return entry.result.open("rb")
             except Exception as error:
-                raise coloring.ResultError(coloring.describe(entry, error)) from error
+                raise ResultError(entry.describe(error)) from error
             finally:
                 self._clear(entry)
 
@@ -214,7 +224,7 @@ class Answers:
             self._sent(entry)
 
     def _sent(self, entry: Entry) -> None:
-        self._work.submit(RESULT, lambda _: coloring.drop_result(entry, self.store))
+        self._work.submit(RESULT, lambda _: self.store.drop_result(entry))
 
     def _clear(self, entry: Entry) -> None:
         """In the thread: delete what was written after the photograph was removed."""

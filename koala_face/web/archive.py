@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import BinaryIO
 
 from koala_face.foundation.errors import KoalaFaceError
-from koala_face.web.coloring import Style, result_name
 from koala_face.web.names import unique_names
 from koala_face.web.store import Entry
+from koala_face.web.style import Style
 
 PIECE = 2**18
 # Lists the photographs that could not be written, and why.
@@ -48,7 +48,7 @@ async def stream_zip(
         sent: told of each photograph whose result may go.
     """
     pipe, failures = Pipe(), []
-    names = unique_names([FAILURES, *(result_name(entry) for entry, _ in asked)])[1:]
+    names = unique_names([FAILURES, *(entry.job.target.name for entry, _ in asked)])[1:]
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         for (entry, style), name in zip(asked, names, strict=True):
             try:

@@ -5,66 +5,23 @@ grow with the number of photographs, and another style asks no network again.
 """
 
 import io
-import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from koala_face.colorizer.colorizer import Colorizer, NetworkInput
-from koala_face.colorizer.jobs import name_result
 from koala_face.colorizer.pictures import jpeg_of
-from koala_face.colorizer.upsampling import EDGE_AWARE, UPSAMPLINGS
-from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.files import load_model
 from koala_face.model_files.shipped import ColorizerError
 from koala_face.photographs.decoding import Photograph, read_photograph
 from koala_face.photographs.encoding import write_photograph
 from koala_face.photographs.reading import as_eight_bit, over_white, resize
 from koala_face.web.store import Entry, Store
+from koala_face.web.style import PREVIEW, Style
 
-log = logging.getLogger(__name__)
-
-# Pixels of the longest side: of the copy that the page shows, and of the list's small ones.
-PREVIEW, THUMBNAIL = 1600, 240
-STRONGEST = 2.0
 # Bytes of a result, as a share of its samples': what PNG makes of noise, and what else is in it.
 OVERHEAD, BESIDES = 1.1, 2**20
-
-
-class ResultError(KoalaFaceError):
-    """A result that cannot be written, in the words of `describe`."""
-
-
-class Style(NamedTuple):
-    """How a photograph is coloured, apart from the networks: what the page's controls say."""
-
-    variant: str
-    saturation: float = 1.0
-    upsampling: str = EDGE_AWARE
-
-
-def parse_style(asked: Mapping[str, str], variants: list[str]) -> Style:
-    """The style that a request asks for; what it leaves out is as `colorize` has it.
-
-    Raises:
-        ColorizerError: for a value that is none of the choices.
-    """
-    variant = asked.get("variant", variants[0])
-    upsampling = asked.get("upsampling", EDGE_AWARE)
-    for value, choices in ((variant, tuple(variants)), (upsampling, UPSAMPLINGS)):
-        if value not in choices:
-            raise ColorizerError(f"Expected one of {choices}. Received: {value!r}.")
-    text = asked.get("saturation", 1.0)
-    try:
-        saturation = float(text)
-    except (TypeError, ValueError):
-        saturation = -1.0
-    if not 0 <= saturation <= STRONGEST:
-        raise ColorizerError(f"Expected a saturation of 0 to {STRONGEST:g}. Received: {text!r}.")
-    return Style(variant, saturation, upsampling)
 
 
 def load_colorizers(models: dict[str, Path], weights: str | None) -> dict[str, Colorizer]:
@@ -153,7 +110,7 @@ def write_result(
         PhotographError: its format cannot hold it.
         StorageError: it does not fit.
     """
-    drop_result(entry, store)
+    store.drop_result(entry)
     photograph = read_photograph(entry.source)
     with np.load(entry.seen) as kept:
         colorizer, seen, ab = _answer(kept, colorizers, style)
@@ -165,43 +122,11 @@ def write_result(
     try:
         colored = colorizer.finish_photograph(photograph, seen, ab)
         del photograph
-        write_photograph(entry.result, colored, result_job(entry).format)
+        write_photograph(entry.result, colored, entry.job.format)
         size = entry.result.stat().st_size
         entry.style = style
     finally:
         store.reserve(entry, size - most)
-
-
-def drop_result(entry: Entry, store: Store) -> None:
-    """Delete the result that lies in the photograph's folder, if there is one."""
-    if entry.style is not None:
-        size = entry.result.stat().st_size
-        entry.style = None
-        entry.result.unlink()
-        store.reserve(entry, -size)
-
-
-def result_name(entry: Entry) -> str:
-    """The photograph's own name, with another suffix where its format is not written."""
-    return result_job(entry).target.name
-
-
-def result_job(entry: Entry):
-    """What `colorize` would do with a photograph of this name."""
-    return name_result(Path(entry.name), Path(entry.name))
-
-
-def describe(entry: Entry, error: BaseException) -> str:
-    """Why a photograph failed, in one line, by its own name instead of its place."""
-    if isinstance(error, KoalaFaceError):
-        text = str(error)
-        for path in (entry.source, entry.result):
-            text = text.replace(f"{path}: ", "").replace(str(path), entry.name)
-        return text
-    if isinstance(error, MemoryError):
-        return "not enough memory."
-    log.debug("%s", entry.id, exc_info=error)
-    return f"unexpected {type(error).__name__}."
 
 
 def _answer(kept, colorizers, style: Style) -> tuple[Colorizer, NetworkInput, np.ndarray]:

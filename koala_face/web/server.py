@@ -10,7 +10,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.web.answers import Answers
-from koala_face.web.coloring import load_colorizers
 from koala_face.web.guard import IDLE, WHOLE, Guard
 from koala_face.web.store import Store
 from koala_face.web.work import Work
@@ -53,7 +52,7 @@ class Serving:
         shown = socket.gethostname() if everywhere else f"[{host}]" if ":" in host else host
         self.address = f"http://{shown}:{port}"
         self._listening = listening
-        self.work = Work(partial(load_colorizers, models, weights))
+        self.work = Work(partial(_load, models, weights))
         self.store = Store(folder, storage)
         answers = Answers(self.store, self.work, list(models), idle, whole)
         config = uvicorn.Config(
@@ -105,3 +104,10 @@ def listen(host: str, port: int) -> socket.socket:
             f"Expected an address that can be served on. {host}:{port}: {error}. Perhaps "
             "koala-face web runs already; --port 0 takes a port that is free."
         ) from error
+
+
+def _load(models: dict[str, Path], weights: str | None):
+    """In the thread, while the page is here already: TensorFlow, and the networks."""
+    from koala_face.web.coloring import load_colorizers
+
+    return load_colorizers(models, weights)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import logging
 import secrets
 import shutil
 import threading
@@ -9,7 +10,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from koala_face.colorizer.jobs import Job, name_result
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.web.style import Style
+
+log = logging.getLogger(__name__)
 
 # What becomes of a photograph.
 WAITING, WORKING, READY, FAILED = "waiting", "working", "ready", "failed"
@@ -46,7 +51,7 @@ class Entry:
     notes: tuple[str, ...] = ()
     size: tuple[int, int] | None = None
     stored: int = 0
-    style: object = None
+    style: Style | None = None
     removed: bool = False
 
     @property
@@ -62,6 +67,23 @@ class Entry:
     def result(self) -> Path:
         return self.folder / "result"
 
+    @property
+    def job(self) -> Job:
+        """What `colorize` would do with a photograph of this name: the result's name and format."""
+        return name_result(Path(self.name), Path(self.name))
+
+    def describe(self, error: BaseException) -> str:
+        """Why it failed, in one line, by its own name instead of its place."""
+        if isinstance(error, KoalaFaceError):
+            text = str(error)
+            for path in (self.source, self.result):
+                text = text.replace(f"{path}: ", "").replace(str(path), self.name)
+            return text
+        if isinstance(error, MemoryError):
+            return "not enough memory."
+        log.debug("%s", self.id, exc_info=error)
+        return f"unexpected {type(error).__name__}."
+
 
 @dataclasses.dataclass
 class Album:
@@ -73,7 +95,7 @@ class Album:
     id: str
     asked: float
     entries: dict[str, Entry] = dataclasses.field(default_factory=dict)
-    styles: dict[str, object] = dataclasses.field(default_factory=dict)
+    styles: dict[str, Style] = dataclasses.field(default_factory=dict)
 
 
 class Store:
@@ -181,6 +203,14 @@ class Store:
                 )
             self.used += count
             entry.stored += count
+
+    def drop_result(self, entry: Entry) -> None:
+        """Delete the result that lies in the photograph's folder, if there is one."""
+        if entry.style is not None:
+            size = entry.result.stat().st_size
+            entry.style = None
+            entry.result.unlink()
+            self.reserve(entry, -size)
 
     def remove(self, entry: Entry, album: Album | None = None) -> None:
         """Delete a photograph and all that was made of it; again if a job wrote after that."""
