@@ -87,7 +87,9 @@ async function look() {
 
 function update(news) {
   let one = photographs.find((x) => x.id === news.id);
-  if (!one && !sending && !removed.has(news.id)) one = add({ id: news.id, name: news.name }); // the page was loaded anew
+  if (!one && !sending && !removed.has(news.id)) { // the page was loaded anew
+    one = add({ id: news.id, name: news.name });
+  }
   if (!one) return;
   const before = one.state;
   Object.assign(one, news);
@@ -118,7 +120,8 @@ async function send() {
     one.state = "sending";
     report();
     try {
-      const path = `/albums/${about.id}/photographs?name=${encodeURIComponent(one.name.toWellFormed?.() ?? one.name)}`;
+      const name = encodeURIComponent(one.name.toWellFormed?.() ?? one.name);
+      const path = `/albums/${about.id}/photographs?name=${name}`;
       const news = await (await ask(path, { method: "POST", body: one.file })).json();
       Object.assign(one, news, { state: "waiting" });
     } catch (error) {
@@ -188,14 +191,15 @@ function report() {
 
 function progress(done, failed) {
   const count = photographs.length, left = count - done;
-  if (!left) return failed ? `${count - failed} of ${count} coloured, ${failed} could not be.` : "All coloured.";
+  if (!left && !failed) return "All coloured.";
+  if (!left) return `${count - failed} of ${count} coloured, ${failed} could not be.`;
   const text = `${done} of ${count} done`;
-  if (told.networks === "loading") return `${text}. The networks are being loaded, once, for some 15 seconds.`;
+  if (told.networks === "loading") return `${text}. The networks are being loaded, once.`;
   if (!told.seconds) return `${text}.`;
   const turns = Math.max(left, ...photographs.map((one) => (one.state === "waiting" ? one.ahead + 1 : 0)));
   const seconds = Math.max(1, Math.round(told.seconds * turns));
-  const span = seconds < 90 ? `${seconds < 10 ? seconds : 5 * Math.round(seconds / 5)} s` : `${Math.round(seconds / 60)} min`;
-  return `${text}, about ${span} left.`;
+  const rounded = seconds < 10 ? seconds : 5 * Math.round(seconds / 5);
+  return `${text}, about ${seconds < 90 ? `${rounded} s` : `${Math.round(seconds / 60)} min`} left.`;
 }
 
 async function remove(one) {
@@ -232,11 +236,10 @@ function choose(one) {
   $("before").alt = `${one.name} before`;
   $("after").alt = `${one.name}, coloured`;
   for (const name of ["before", "after"]) $(name).removeAttribute("src");
-  const form = $("style").elements;
-  for (const name of ["variant", "upsampling"]) {
-    for (const input of $("style").querySelectorAll(`[name=${name}]`)) input.checked = input.value === one.style[name];
+  for (const input of $("style").querySelectorAll("[type=radio]")) {
+    input.checked = input.value === one.style[input.name];
   }
-  form.saturation.value = one.style.saturation;
+  $("saturation").value = one.style.saturation;
   word();
   guarded(async () => {
     const picture = await fetched(place(one, "/before"));

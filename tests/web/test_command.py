@@ -57,6 +57,15 @@ def test_what_is_wrong_is_said_at_once(monkeypatch):
     assert refusal("--port", "70000").startswith("Expected a port of 0 to 65535")
 
 
+def test_the_page_need_not_wait_for_tensorflow():
+    pytest.importorskip("koala_face.web.guard", exc_type=ImportError)
+    program = "import sys, koala_face.web.server; print('tensorflow' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_the_browser_is_opened_at_the_address(monkeypatch, capsys):
     server = pytest.importorskip("koala_face.web.server", exc_type=ImportError)
     opened = []
