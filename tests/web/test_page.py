@@ -17,6 +17,9 @@ from koala_face.colorize import main
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="the page's tests need pip install '.[browser]'"
 )
+# A busy machine is slow: of what is waited for here nothing may depend on five seconds.
+PATIENCE = 60_000
+sync_api.expect.set_options(timeout=PATIENCE)
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (apt install chromium)")
 # Makes a file of the page's own memory and drops it, as a hand does.
@@ -45,6 +48,7 @@ def opened(browser, server, width=1280, height=900, scheme="light", **options):
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=scheme, **options
     )
+    context.set_default_timeout(PATIENCE)
     page, asked, wrong = context.new_page(), [], []
     context.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -81,7 +85,7 @@ def choose(page, *files):
 
 def coloured(page, text="All coloured."):
     """Wait until all are done and the pictures are shown."""
-    sync_api.expect(page.locator("#status")).to_contain_text(text, timeout=60_000)
+    sync_api.expect(page.locator("#status")).to_contain_text(text)
     wait_for(lambda: page.evaluate(LOADED), "the pictures")
 
 
