@@ -27,6 +27,7 @@ FORMATS = tuple("JPEG MPO PNG TIFF WEBP BMP DIB GIF JPEG2000 AVIF PPM HEIF".spli
 # Twice this number of pixels is Pillow's own limit for decompression bombs.
 MAX_PIXELS = 2 * 89_478_485
 MAX_CHANNELS = 5  # CMYK and alpha
+NO_PIXELS = "it states a height or width of 0"
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # ISO 23008-12, annex B and 10.2: the brands of HEIC files, behind their length and "ftyp".
@@ -112,6 +113,8 @@ def _decode_tiff(file: BinaryIO, path: Path) -> tuple[Samples, Metadata, str] | 
         page = tiff.pages[0]
         if _pixels_of_page(page) > MAX_PIXELS or page.size > MAX_PIXELS * MAX_CHANNELS:
             raise PhotographError(_bomb(path))
+        if not _pixels_of_page(page):
+            raise ValueError(NO_PIXELS)
         if not is_deep_tiff(page):
             return None
         return samples_of_tiff(page, path), from_tiff(file, page, len(tiff.pages)), "TIFF"
@@ -153,7 +156,7 @@ def _decode(
 def make_photograph(samples: Samples, metadata: Metadata, name: str = "") -> Photograph:
     """Bring samples to sRGB, upright; `name` is that of the file's format."""
     if not samples.color.size:
-        raise ValueError("it states a height or width of 0")
+        raise ValueError(NO_PIXELS)
     pixels, profile_notes = convert_to_srgb(samples.color, metadata.profile)
     turn, alpha, dpi = metadata.orientation, samples.alpha, metadata.dpi
     return Photograph(
