@@ -34,10 +34,9 @@ def _seeds():
 @pytest.fixture(autouse=True)
 def _messages():
     """Undo what `commands.run` does to loggers, so that caplog sees all messages."""
-    levels = {name: logging.getLogger(name).level for name in ("absl", "tensorflow")}
     yield
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
+    for name in ("absl", "tensorflow"):
+        logging.getLogger(name).filters.clear()
     package = logging.getLogger("koala_face")
     package.handlers.clear()
     package.propagate = True

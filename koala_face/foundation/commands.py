@@ -136,13 +136,18 @@ def show_progress() -> None:
     """Print this package's messages to standard error, and TensorFlow's only if they are errors."""
     os.environ.setdefault(LOG_LEVEL, "2")
     for talker in ("absl", "tensorflow"):
-        logging.getLogger(talker).setLevel(logging.ERROR)
+        # By a filter: absl sets its logger's level anew as it is loaded.
+        logging.getLogger(talker).addFilter(_is_error)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     package = logging.getLogger("koala_face")
     package.handlers[:] = [handler]
     package.propagate = False  # absl, which TensorFlow loads, prints all that reaches the root
     package.setLevel(logging.INFO)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 def _add_flag(parser, field, hint) -> None:

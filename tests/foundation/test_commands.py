@@ -1,6 +1,8 @@
 """Flags made from a config dataclass."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
@@ -100,3 +102,18 @@ def test_run_passes_the_status_on():
     with pytest.raises(SystemExit) as end:
         run(lambda: None)
     assert end.value.code == 0
+
+
+def test_other_programs_lines_are_shown_only_if_they_are_errors():
+    """absl's warnings too, whose level absl sets anew when it is loaded, in its own process."""
+    program = """
+from koala_face.foundation.commands import show_progress
+show_progress()
+from absl import logging
+logging.set_verbosity(logging.INFO)
+logging.warning("a detail")
+logging.error("a misfortune")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "a detail" not in done.stderr
+    assert "a misfortune" in done.stderr
