@@ -6,10 +6,12 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from koala_face.colorizer.jobs import check_model
 from koala_face.figures import report
 from koala_face.foundation.commands import flag_name, parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import short_name
+from koala_face.model_files.shipped import shipped_model
 from koala_face.photographs.reading import find_photographs
 
 if TYPE_CHECKING:
@@ -50,9 +52,10 @@ class EvaluateConfig:
 
 
 def check_inputs(config: EvaluateConfig) -> None:
-    """Refuse missing photographs and impossible numbers at once, before TensorFlow is loaded.
+    """Refuse a missing model or photographs and impossible numbers, before TensorFlow is loaded.
 
     Raises:
+        ColorizerError, BackboneError, WeightsError: from the model and its descriptor.
         PhotographError: names the folder.
         EvaluateError: names the flag.
     """
@@ -61,6 +64,7 @@ def check_inputs(config: EvaluateConfig) -> None:
             raise EvaluateError(
                 f"Expected {flag_name(name)} of {least} or more. Received: {getattr(config, name)}."
             )
+    check_model(Path(config.model or shipped_model(config.variant)), config.weights)
     find_photographs(config.data)
     if config.train_data:
         find_photographs(config.train_data)
@@ -77,7 +81,6 @@ def evaluate(config: EvaluateConfig) -> dict:
     """
     check_inputs(config)
     folder = report.make_folder(config.output)
-    from koala_face.colorizer.colorizer import shipped_model
     from koala_face.evaluation import baselines, evaluation_report, report_parts, scoring, skin
     from koala_face.model_files.files import load_model
     from koala_face.models import check_size

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from koala_face.colorizer.jobs import check_model
 from koala_face.foundation.commands import parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.shipped import VARIANTS, shipped_model
@@ -202,6 +203,7 @@ def main(argv=None) -> int:
         raise ExportError(f"Expected one model file. Received: {', '.join(config.model)}.")
     name = config.model[0]
     model_path = shipped_model(name) if name in VARIANTS else name
+    check_model(Path(model_path), config.weights)  # before TensorFlow is loaded
     export(model_path, config.output, config.formats, config.weights)
     return 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from koala_face.backbones import BACKBONE_NAMES, BACKBONES, Backbone, find_backbone, locate_weights
+from koala_face.backbones.weight_files import MissingWeightsError
 from koala_face.foundation.commands import as_command, parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import short_name
@@ -128,6 +129,12 @@ def check_inputs(config: TrainConfig) -> None:
         for folder in folders if config.holdout else [*folders, config.validation]:
             find_photographs(folder)
         locate_weights(config.descriptor, config.weights)
+    except MissingWeightsError as error:
+        installed = dataclasses.replace(config, backbone="facenet", layer=None, weights=None)
+        command = as_command("train", installed)
+        raise MissingWeightsError(
+            f"{error}\nOr train with a descriptor that is installed already:\n  {command}"
+        ) from error
     except KoalaFaceError as error:
         raise type(error)(f"{error}\n{HELP}") from error
 

@@ -102,16 +102,26 @@ def run_python(program):
     return subprocess.run(command, cwd=PACKAGE.parent, check=True, **options).stdout
 
 
-def test_missing_photographs_end_before_tensorflow_is_loaded():
+@pytest.mark.parametrize(
+    ("command", "words", "named"),
+    [
+        ("train", ["--data", "no/where"], "no/where"),
+        ("compare", ["--validation", "no/where"], "no/where"),
+        ("embed", ["--data", "no/where"], "no/where"),
+        ("evaluate", ["--model", "no.h5"], "no.h5"),
+        ("export", ["no.h5"], "no.h5"),
+    ],
+)
+def test_what_is_missing_ends_a_command_before_tensorflow_is_loaded(command, words, named):
     """The paper's command without data answers at once: loading TensorFlow takes seconds."""
     program = (
-        "import sys; from koala_face import train\n"
-        "try: train.main(['--data', 'no/where'])\n"
+        f"import sys; from koala_face import {command}\n"
+        f"try: {command}.main({words})\n"
         "except Exception as error: print(type(error).__name__, error)\n"
         "print('tensorflow' in sys.modules)"
     )
     output = run_python(program)
-    assert "no/where" in output
+    assert named in output
     assert output.splitlines()[-1] == "False"
 
 

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import shlex
 import shutil
 
 import pytest
 
 from koala_face import train
+from koala_face.backbones import WeightsError
 from koala_face.evaluation.try_out import quick_config
 from koala_face.foundation.commands import as_command, parse_config
 from koala_face.foundation.errors import KoalaFaceError
@@ -189,6 +191,19 @@ def test_a_run_on_two_folders_of_aged_portraits_resumes(portrait_folder, tmp_pat
         assert train.main([str(word) for word in [*argv, "--epochs", "1"]]) == 0
     settings = json.loads((tmp_path / "run" / "settings.json").read_text())["settings"]
     assert settings["shares"] == [0.5, 0.5]
+
+
+def test_without_weights_a_whole_command_with_the_installed_descriptor_is_named(
+    portrait_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    argv = ["--data", str(portrait_folder), "--validation", str(portrait_folder), "--epochs", "3"]
+    with pytest.raises(WeightsError, match="installed already") as raised:
+        train.main(argv)
+    command = shlex.split(str(raised.value).splitlines()[-1])
+    assert command[:3] == ["python", "-m", "koala_face.train"]
+    config = parse_config(train.TrainConfig, command[3:])
+    assert config == parse_config(train.TrainConfig, [*argv, "--backbone", "facenet"])
 
 
 def test_the_networks_that_train_takes_are_the_tables():
