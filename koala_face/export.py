@@ -179,7 +179,7 @@ def _predict_function(network, count):
     size = network.inputs[0].shape[1]
     signature = [tf.TensorSpec((count, size, size, 1), tf.float32, name="gray")]
 
-    @tf.function(input_signature=signature)
+    @tf.function(autograph=False, input_signature=signature)
     def predict(gray):
         return {"ab": network(gray, training=False)}
 

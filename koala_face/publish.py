@@ -25,6 +25,11 @@ log = logging.getLogger("koala_face.publish")
 
 # Height and width at which the paper's metrics are taken (II.B).
 MEASURED_SIZE = 256
+# What two models have in common whose weights can be mixed.
+ALIKE = (
+    *("network", "size", "backbone", "layer", "preprocessing", "embedding_dim"),
+    *("luminance_scale", "ab_scale"),
+)
 SCORES = ("mse", "mae", "colorfulness", "colorfulness_difference")
 
 
@@ -52,6 +57,10 @@ class PublishConfig:
     scales: tuple[float, ...] = setting(
         (1.0,), "factors on the model's size at which it is asked, for the mean of the answers"
     )
+    blend: str | None = setting(
+        None, "another model file of this network, such as the one that training started from"
+    )
+    blend_share: float = setting(0.5, "its share in the mean of both files' weights")
     borrow: bool = setting(
         False, "write no weights: the file takes those of --model, which lies beside it"
     )
@@ -76,11 +85,15 @@ def publish(config: PublishConfig) -> dict:
 
     check_scales(config.scales)
     model, description = load_model(config.model)
+    blended = {}
+    if config.blend:
+        blended = {"blend": blend(model, description, config.blend, config.blend_share)}
     description = dataclasses.replace(description, mirrored=config.mirrored, scales=config.scales)
     if config.saturation != 1.0:
         strengthen(model, config.saturation)
     training = {
         **description.training,
+        **blended,
         "saturation": config.saturation,
         "validation": short_name(config.data),
         "validation_scores": score(config, config.data, model, description),
@@ -102,11 +115,16 @@ def check_inputs(config: PublishConfig) -> None:
     """Refuse what would fail after all scoring, before TensorFlow is loaded.
 
     Raises:
-        PublishError: for a saturation that is not above 0, or an output that cannot stand there.
+        PublishError: for a saturation or share out of range, flags that exclude each other, or
+            an output that cannot stand there.
         PhotographError: for a folder without portraits.
     """
     if not 0 < config.saturation < float("inf"):
         raise PublishError(f"Expected a saturation above 0. Received: {config.saturation}.")
+    if not 0 < config.blend_share < 1:
+        raise PublishError(f"Expected a --blend-share within 0-1. Received: {config.blend_share}.")
+    if config.blend and config.borrow:
+        raise PublishError("Expected --borrow, which writes no weights, or --blend, not both.")
     model, output = Path(config.model).resolve(), Path(config.output).resolve()
     if not output.parent.is_dir():
         raise PublishError(f"Expected a folder for the output. Received: {config.output}.")
@@ -115,6 +133,34 @@ def check_inputs(config: PublishConfig) -> None:
             f"Expected --borrow with an output beside {config.model}. Received: {config.output}."
         )
     find_photographs(config.data)
+
+
+def blend(
+    model: "tf.keras.Model", description: "ModelDescription", path: str, share: float
+) -> dict:
+    """Mix another file's weights into `model`, and say what was done for the file's attributes.
+
+    The mean of a fine-tuned network's weights and those that it started from may keep what each
+    does best (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
+
+    Raises:
+        PublishError: for a file of another network, size or descriptor.
+        ModelFileError: from the file.
+    """
+    from koala_face.foundation.files import short_name
+    from koala_face.model_files.files import load_model
+
+    other, its = load_model(path)
+    differing = [name for name in ALIKE if getattr(description, name) != getattr(its, name)]
+    if differing:
+        name = differing[0]
+        raise PublishError(
+            f"Expected --blend with a model whose {name} is {getattr(description, name)!r}. "
+            f"Received: {path}, whose is {getattr(its, name)!r}."
+        )
+    pairs = zip(model.get_weights(), other.get_weights(), strict=True)
+    model.set_weights([(1.0 - share) * own + share * theirs for own, theirs in pairs])
+    return {"file": short_name(path), "share": share, "command": its.training.get("command", "")}
 
 
 def score(

@@ -4,11 +4,14 @@ import csv
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.untrained_models import save_untrained
 
 from koala_face import evaluate, publish
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.files import load_model
+
+keras = tf.keras
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,22 @@ def test_saturation_goes_into_the_last_convolution(model_file, portrait_folder, 
     assert description.training["saturation"] == 1.5
 
 
+def test_blended_weights_are_the_mean_with_the_share_that_is_asked(
+    model_file, portrait_folder, tmp_path
+):
+    keras.utils.set_random_seed(7)
+    other = save_untrained(tmp_path / "other.h5", {"command": "train --this"}, size=64)
+    flags = ["--blend", other, "--blend-share", "0.25"]
+    model, description = run(model_file, portrait_folder, tmp_path, *flags)
+    weights = [load_model(path)[0].get_weights() for path in (model_file, other)]
+    assert not np.array_equal(weights[0][0], weights[1][0])
+    for mixed, own, theirs in zip(model.get_weights(), *weights, strict=True):
+        np.testing.assert_allclose(mixed, 0.75 * own + 0.25 * theirs, atol=1e-7)
+    assert description.training["blend"]["share"] == 0.25
+    assert description.training["blend"]["command"] == "train --this"
+    assert description.training["seed"] == 3
+
+
 def test_a_variant_borrows_the_weights_of_the_file_beside_it(model_file, portrait_folder, tmp_path):
     flags = ("--saturation", "1.5", "--mirrored")
     whole, description = run(model_file, portrait_folder, tmp_path, *flags)
@@ -94,6 +113,15 @@ def test_what_cannot_be_published_is_refused(model_file, portrait_folder, tmp_pa
     argv = [*argv, "--data", str(portrait_folder)]
     with pytest.raises(publish.PublishError, match=r"--borrow .* beside .*model\.h5"):
         publish.main([*argv, "--borrow"])
+    with pytest.raises(publish.PublishError, match="not both"):
+        publish.main([*argv, "--borrow", "--blend", str(model_file)])
+    with pytest.raises(publish.PublishError, match="within 0-1"):
+        publish.main([*argv, "--blend-share", "1"])
+    smaller = save_untrained(tmp_path / "smaller.h5", size=32)
+    with pytest.raises(
+        publish.PublishError, match=r"size is 64. Received: .*smaller\.h5, whose is 32"
+    ):
+        publish.main([*argv, "--blend", str(smaller)])
     with pytest.raises(publish.PublishError, match="folder for the output"):
         publish.main([*argv, "-o", str(tmp_path / "nowhere" / "out.h5")])
     assert not (tmp_path / "out.h5").exists()

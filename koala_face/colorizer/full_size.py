@@ -94,12 +94,12 @@ def _as_unit_float(tile) -> np.ndarray:
 PIXELS = tf.TensorSpec((None, None, 3), tf.float32)
 
 
-@tf.function(input_signature=[PIXELS])
+@tf.function(autograph=False, input_signature=[PIXELS])
 def _gray_tile(rgb):
     return color.rgb_to_gray(rgb)
 
 
-@tf.function(input_signature=[PIXELS])
+@tf.function(autograph=False, input_signature=[PIXELS])
 def _rgb_luminance(rgb):
     return color.rgb_to_luminance_and_ab(rgb)[0][..., 0]
 
@@ -110,7 +110,7 @@ def _tile_encoder(dtype: str):
     luminance = tf.TensorSpec((None, None), tf.float32)
     ab = tf.TensorSpec((None, None, 2), tf.float32)
 
-    @tf.function(input_signature=[luminance, ab])
+    @tf.function(autograph=False, input_signature=[luminance, ab])
     def encode(luminance, ab):
         lab = tf.concat([luminance[..., None], ab], axis=-1)
         encoded = encode_srgb(lab_to_linear_in_gamut(lab))

@@ -78,10 +78,11 @@ def compile_prediction(
     size, dim = model.inputs[0].shape[1], model.inputs[1].shape[1]
 
     @tf.function(
+        autograph=False,
         input_signature=[
             tf.TensorSpec((None, size, size), tf.float32),
             tf.TensorSpec((None, dim), tf.float32),
-        ]
+        ],
     )
     def predict(luminance, vectors):
         ab = predict_ab(color.scale_luminance(luminance[..., None]), vectors)

@@ -120,7 +120,7 @@ def descriptor_input(rgb, size: int) -> np.ndarray:
 
 
 # One graph: the ops of `to_uint8` cost a third of the conversion if each runs by itself.
-@tf.function(input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)])
+@tf.function(autograph=False, input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)])
 def _gray_version(rgb):
     return to_uint8(rgb_to_gray(rgb))
 
@@ -145,7 +145,7 @@ def compile_descriptor(backbone: Backbone, weights_path: Path) -> Callable:
     descriptor = build_descriptor(backbone, weights_path)
     size = backbone.input_size
 
-    @tf.function(input_signature=[tf.TensorSpec((None, size, size), tf.uint8)])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, size, size), tf.uint8)])
     def embed(grays):
         portraits = tf.repeat(tf.cast(grays, tf.float32)[..., None], 3, axis=-1)
         return descriptor(portraits, training=False)
