@@ -45,7 +45,7 @@ class PublishConfig:
     The models that ship, with P for koala_face/model_files/pretrained:
       python -m koala_face.publish --model RUN/model.h5 --mirrored --scales 0.75,1,1.25 \\
           -o P/faithful.h5
-      python -m koala_face.publish --model P/faithful.h5 --mirrored --saturation 1.3 --borrow \\
+      python -m koala_face.publish --model P/faithful.h5 --mirrored --saturation 1.25 --borrow \\
           -o P/vivid.h5
     """
 
