@@ -199,7 +199,7 @@ def _fit_titles(titles: Sequence[str], width: float) -> tuple[list[str], float]:
     """
     texts = [title.replace("_", "_ ") for title in titles]
     fitting = int(width * LETTERS_PER_INCH)
-    letters = max(fitting, *(len(word) for text in texts for word in text.split()))
+    letters = max([fitting, *(len(word) for text in texts for word in text.split())])
     lines = [textwrap.fill(text, letters).replace("_ ", "_") for text in texts]
     return lines, 10 * fitting / letters
 

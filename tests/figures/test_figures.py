@@ -183,3 +183,8 @@ def test_titles_of_many_columns_break_between_words_and_fit_their_columns():
         words = "".join(line if line.endswith("_") else f"{line} " for line in lines)
         assert words.strip() == name
         assert axes.title.get_window_extent().width < 1.15 * axes.get_window_extent().width
+
+
+def test_columns_without_titles():
+    figure = paper.pictures_figure([[picture(0)] * 2], ["", ""], ["first"])
+    assert [axes.get_title() for axes in figure.axes] == ["", ""]
