@@ -177,7 +177,7 @@ def pictures_figure(
     caption_lines = max(picture.caption.count("\n") + 1 for row in rows for picture in row)
     titles, fontsize = _fit_titles(columns, cell)
     title_height = 0.02 * fontsize * (1 + max(title.count("\n") for title in titles))
-    height = len(rows) * (cell + 0.15 * caption_lines) + 0.45 + title_height
+    height = len(rows) * (cell + 0.15 * caption_lines) + 0.5 + title_height
     figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for pictures, name, axes_row in zip(rows, row_names, grid, strict=True):
