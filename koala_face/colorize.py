@@ -20,7 +20,7 @@ from koala_face.colorizer.jobs import (
     why_impossible,
 )
 from koala_face.colorizer.standard_streams import STREAM, through_files
-from koala_face.colorizer.upsampling import EDGE_AWARE, UPSAMPLINGS
+from koala_face.colorizer.upsampling import EDGE_AWARE, UPSAMPLINGS, check_style
 from koala_face.foundation.commands import parse_config, run, setting
 from koala_face.foundation.errors import visible
 from koala_face.model_files.shipped import VARIANTS, ColorizerError, shipped_model
@@ -108,8 +108,7 @@ def check_settings(config: ColorizeConfig) -> None:
     """
     if not 1 <= config.quality <= 100:
         raise ColorizerError(f"Expected a quality of 1 to 100. Received: {config.quality}.")
-    if not 0 <= config.saturation < float("inf"):
-        raise ColorizerError(f"Expected a saturation of 0 or more. Received: {config.saturation}.")
+    check_style(config.upsampling, config.saturation)
     if config.variants and config.model:
         raise ColorizerError(
             f"Expected --variants, for the models that ship, or --model {config.model}, not both."

@@ -29,7 +29,7 @@ from koala_face.colorizer.pictures import (
     photograph_of,
 )
 from koala_face.colorizer.prediction import ONCE, compile_prediction, make_prediction
-from koala_face.colorizer.upsampling import EDGE_AWARE, UPSAMPLINGS, Upsampler
+from koala_face.colorizer.upsampling import EDGE_AWARE, Upsampler, check_style
 from koala_face.data.embeddings import OVERSAMPLING, compile_descriptor, descriptor_input
 from koala_face.model_files.files import ModelDescription, load_model
 from koala_face.model_files.shipped import VARIANTS, ColorizerError, shipped_model
@@ -289,18 +289,6 @@ class Colorizer:
         reduced = block_mean(seen.luminance, len(ab))
         upsampler = Upsampler(self.saturation * ab, reduced, height, width, self.upsampling)
         return upsampler.tile(luminance, slice(0, height), slice(0, width))
-
-
-def check_style(upsampling: str, saturation: float) -> None:
-    """Refuse an unknown upsampling, and a saturation that is negative or infinite.
-
-    Raises:
-        ColorizerError: names what was expected.
-    """
-    if upsampling not in UPSAMPLINGS:
-        raise ColorizerError(f"Expected upsampling out of {UPSAMPLINGS}. Received: {upsampling!r}.")
-    if not 0 <= saturation < float("inf"):
-        raise ColorizerError(f"Expected a saturation of 0 or more. Received: {saturation}.")
 
 
 def block_mean(luminance: np.ndarray, size: int) -> np.ndarray:

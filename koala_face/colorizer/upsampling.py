@@ -14,6 +14,8 @@ import functools
 import numpy as np
 from PIL import Image
 
+from koala_face.model_files.shipped import ColorizerError
+
 EDGE_AWARE, PLAIN = "edge-aware", "plain"
 UPSAMPLINGS = (EDGE_AWARE, PLAIN)
 
@@ -24,6 +26,18 @@ NEIGHBOURHOOD = 0.7
 # quarter of it gains more on clean photographs, but lets the film grain of Grace Hopper's into
 # its colours: worse than bicubic at 128x128.
 RIDGE = 16.0**2
+
+
+def check_style(upsampling: str, saturation: float) -> None:
+    """Refuse an unknown upsampling, and a saturation that is negative or infinite.
+
+    Raises:
+        ColorizerError: names what was expected.
+    """
+    if upsampling not in UPSAMPLINGS:
+        raise ColorizerError(f"Expected upsampling out of {UPSAMPLINGS}. Received: {upsampling!r}.")
+    if not 0 <= saturation < float("inf"):
+        raise ColorizerError(f"Expected a saturation of 0 or more. Received: {saturation}.")
 
 
 def fit_coefficients(
