@@ -8,7 +8,6 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from koala_face.backbones import BACKBONE_NAMES, WeightsError, find_backbone, locate_weights
 from koala_face.figures import report
@@ -17,9 +16,6 @@ from koala_face.foundation.errors import KoalaFaceError
 from koala_face.photographs.reading import find_photographs
 from koala_face.train import NETWORKS, PAPER, TrainConfig, run_settings
 from koala_face.training.run_folder import RunFolder, RunFolderError, list_differences
-
-if TYPE_CHECKING:
-    from tensorflow import keras
 
 log = logging.getLogger("koala_face.compare")
 
@@ -235,10 +231,7 @@ def announce(config: CompareConfig, names: list[str]) -> None:
         return
     from koala_face.training.progress import estimate_seconds
 
-    seconds = sum(
-        estimate_seconds(build_network(config, name), portraits_left(config, name))
-        for name in names
-    )
+    seconds = estimate_seconds(sum(multiply_adds_left(config, name) for name in names))
     duration = datetime.timedelta(seconds=round(seconds))
     log.info("To be trained: %s; about %s on the processor.", ", ".join(names), duration)
     if duration > SHORT and sys.stdin.isatty() and not config.yes:
@@ -249,19 +242,14 @@ def announce(config: CompareConfig, names: list[str]) -> None:
         )
 
 
-def portraits_left(config: CompareConfig, name: str) -> int:
-    """How often a portrait is still to be seen in a training."""
+def multiply_adds_left(config: CompareConfig, name: str) -> int:
+    """What a training has before it: the network's multiply-adds for each portrait to be seen."""
+    from koala_face.models import build_colorizer, multiply_adds
+
     asked = TrainConfig(**training_settings(config, name))
+    network = build_colorizer(asked.descriptor.embedding_dim, asked.size, network=asked.network)
     epochs = asked.epochs - len(run_folder(config, name).history())
-    return epochs * asked.steps_per_epoch * asked.batch_size
-
-
-def build_network(config: CompareConfig, name: str) -> "keras.Model":
-    """The network that a training begins with."""
-    from koala_face.models import build_colorizer
-
-    asked = TrainConfig(**training_settings(config, name))
-    return build_colorizer(asked.descriptor.embedding_dim, asked.size, network=asked.network)
+    return epochs * asked.steps_per_epoch * asked.batch_size * multiply_adds(network)
 
 
 def compare(config: CompareConfig) -> dict:

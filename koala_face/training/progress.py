@@ -11,9 +11,6 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from koala_face.foundation.errors import KoalaFaceError
-from koala_face.models import multiply_adds
-
-keras = tf.keras
 
 log = logging.getLogger(__name__)
 
@@ -90,13 +87,16 @@ class TensorBoardLog:
         self.writer.flush()
 
 
-def estimate_seconds(network: keras.Model, portraits: int) -> float:
-    """Seconds for training on so many portraits on this processor, to within a factor of two.
+def estimate_seconds(multiply_adds: int) -> float:
+    """Seconds of training on this processor, to within a factor of two.
 
-    Steps reach about the speed of a matrix product, counted by the multiply-adds of the tables
-    (see the benchmark), once forward and twice backward.
+    Steps reach about the speed of a matrix product (see the benchmark), once forward and twice
+    backward.
+
+    Args:
+        multiply_adds: of the tables, forward, for all portraits that are seen.
     """
-    return portraits * 3 * multiply_adds(network) / multiply_adds_a_second()
+    return 3 * multiply_adds / multiply_adds_a_second()
 
 
 def multiply_adds_a_second(side: int = 1024) -> float:
