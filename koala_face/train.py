@@ -100,8 +100,8 @@ class TrainConfig(Recipe):
         if self.network == PAPER:
             return find_backbone(self.backbone or "vggface", self.layer)
         name = self.backbone or "inception_resnet_v2"
-        logits = [row.layer for row in BACKBONES if (row.name, row.layer) == (name, "logits")]
-        return find_backbone(name, self.layer or next(iter(logits), None))
+        has_logits = any((row.name, row.layer) == (name, "logits") for row in BACKBONES)
+        return find_backbone(name, self.layer or ("logits" if has_logits else None))
 
     def check(self) -> None:
         super().check()

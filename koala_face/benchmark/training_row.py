@@ -129,10 +129,8 @@ def _our_training(portraits, size: int, batch_size: int, steps: int):
 
 def _one_step(size: int, batch_size: int, network: str):
     model = models.build_colorizer(EMBEDDING_DIM, size, network=network)
-    step, batch = (
-        make_train_step(model, make_optimizer(model, 0.001)),
-        _ready_batch(size, batch_size),
-    )
+    step = make_train_step(model, make_optimizer(model, 0.001))
+    batch = _ready_batch(size, batch_size)
     return lambda: float(step(*batch))
 
 
