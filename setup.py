@@ -42,6 +42,12 @@ EXTRAS = {
         "playwright>=1.48,<2",  # the tests of the page drive Chromium through it
         "axe-playwright-python>=0.1.4,<1",  # looks for what keeps people from using the page
     ],
+    "cluster": [
+        "distributed>=2024.8",  # Dask: shares an archive's photographs out to workers
+        "universal-pathlib>=0.2.6,<1",  # paths at fsspec's addresses, such as s3://bucket/scans
+        "s3fs>=2024.6",  # opens s3://
+    ],
+    "store": ["moto[server]>=5,<6"],  # the tests' S3 server
     "heic": ["pillow-heif>=0.22,<2"],  # opens the photographs of phones
     "tensorboard": ["tensorboard>=2.10"],  # draws the log of `train --tensorboard`
     "notebooks": [

@@ -6,25 +6,26 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from koala_face.colorizer.jobs import (
-    MARK,
-    Job,
+from koala_face.colorizer.checks import (
     check_model,
     check_writable,
-    name_variant,
-    names_a_file,
-    plan_jobs,
+    find_finished,
     why_impossible,
 )
+from koala_face.colorizer.jobs import MARK, Job, name_variant, names_a_file, place_of, plan_jobs
 from koala_face.colorizer.standard_streams import STREAM, through_files
 from koala_face.colorizer.upsampling import EDGE_AWARE, UPSAMPLINGS, check_style
 from koala_face.foundation.commands import parse_config, run, setting
 from koala_face.foundation.errors import visible
 from koala_face.model_files.shipped import VARIANTS, ColorizerError, shipped_model
 from koala_face.photographs.encoding import OUTPUT_FORMATS
+
+if TYPE_CHECKING:
+    from koala_face.colorizer.files import Outcome
 
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
 log = logging.getLogger("koala_face.colorize")
@@ -44,7 +45,8 @@ class ColorizeConfig:
 
     input: tuple[str, ...] = setting(
         dataclasses.MISSING,
-        "photographs, folders, or patterns in quotes; - is standard input",
+        "photographs, folders, or patterns in quotes; - is standard input; "
+        "addresses such as s3://bucket/scans",
         positional=True,
     )
     output: str | None = setting(
@@ -71,6 +73,10 @@ class ColorizeConfig:
         True, "show the network a faded photograph's narrow range stretched; it keeps its own"
     )
     open: bool = setting(False, "show the result, or the folder of several")
+    workers: int | None = setting(None, "processes of this machine that share the work")
+    cluster: str | None = setting(
+        None, "address, or scheduler file, of a Dask cluster that does the work"
+    )
 
 
 class Work(NamedTuple):
@@ -113,6 +119,12 @@ def check_settings(config: ColorizeConfig) -> None:
         raise ColorizerError(
             f"Expected --variants, for the models that ship, or --model {config.model}, not both."
         )
+    if config.workers is not None and config.workers < 1:
+        raise ColorizerError(f"Expected --workers of 1 or more. Received: {config.workers}.")
+    if config.workers is not None and config.cluster is not None:
+        raise ColorizerError("Expected --workers, of this machine, or --cluster, not both.")
+    if config.cluster is not None and STREAM in (*config.input, config.output):
+        raise ColorizerError("Expected files or addresses: a cluster reads no standard input.")
     to_stream = config.output == STREAM or (config.output is None and STREAM in config.input)
     if to_stream and (config.variants or config.open):
         raise ColorizerError(
@@ -150,17 +162,18 @@ def plan_work(config: ColorizeConfig) -> Work:
     plan = plan_jobs(config.input, config.output, config.format)
     if plan.results and not plan.jobs:
         log.info("What is named NAME%s is taken for a result: name it with -o to colour it.", MARK)
+    output = None if config.output is None else place_of(config.output)
     batches, targets, finished, failures = [], [], 0, plan.unreadable
     for model, jobs in choose_models(config, plan.jobs):
         targets += [job.target for job in jobs]
-        waiting = [job for job in jobs if config.overwrite or not os.path.isfile(job.target)]
+        there = set() if config.overwrite else find_finished(jobs, output)
+        waiting = [job for job in jobs if job.target not in there]
         finished += len(jobs) - len(waiting)
         reasons = {job: reason for job in waiting if (reason := why_impossible(job))}
         failures += [reason for reason in reasons.values() if reason not in failures]
         batches.append((model, [job for job in waiting if job not in reasons]))
     batches = [(model, jobs) for model, jobs in batches if jobs]
-    if batches and config.output is not None:
-        output = Path(config.output)
+    if batches and output is not None:
         check_writable(output.parent if names_a_file(output) else output)
     for model, _ in batches:
         check_model(model, config.weights)
@@ -180,19 +193,9 @@ def colorize_jobs(jobs: list[Job], model: Path, config: ColorizeConfig) -> list[
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    from koala_face.colorizer.colorizer import Colorizer
-    from koala_face.colorizer.files import colorize_files
-
-    colorizer = Colorizer.load(
-        model,
-        config.weights,
-        upsampling=config.upsampling,
-        stretch=config.stretch,
-        saturation=config.saturation,
-    )
-    outcomes = colorize_files(jobs, colorizer, config.quality, config.side_by_side)
     failures = []
     with logging_redirect_tqdm([logging.getLogger("koala_face")]):
+        outcomes = start_coloring(jobs, model, config)
         for outcome in tqdm(outcomes, total=len(jobs), desc="Colouring", unit="photo"):
             for note in outcome.notes:
                 log.info("%s", visible(f"{outcome.job.source}: {note}"))
@@ -201,12 +204,34 @@ def colorize_jobs(jobs: list[Job], model: Path, config: ColorizeConfig) -> list[
     return failures
 
 
+def start_coloring(jobs: list[Job], model: Path, config: ColorizeConfig) -> Iterator["Outcome"]:
+    """Colour in this process, or by Dask's workers: where asked for, and from and to addresses."""
+    style = {name: getattr(config, name) for name in ("upsampling", "saturation", "stretch")}
+    files = {name: getattr(config, name) for name in ("quality", "side_by_side")}
+    here = all(isinstance(place, Path) for job in jobs for place in (job.source, job.target))
+    if here and config.cluster is None and config.workers is None:
+        from koala_face.colorizer.colorizer import Colorizer
+        from koala_face.colorizer.files import colorize_files, use_single_threads
+
+        use_single_threads()
+        return colorize_files(jobs, Colorizer.load(model, config.weights, **style), **files)
+    try:
+        from koala_face.colorizer.cluster.client import color_archive
+        from koala_face.colorizer.cluster.worker import plan_way
+    except ImportError as error:
+        raise ColorizerError(
+            f"Expected the package {error.name}. Install it: pip install '.[cluster]'"
+        ) from error
+    way = plan_way(model, config.weights, **style, **files)
+    return color_archive(jobs, way, config.cluster, config.workers or 0)
+
+
 def show_results(targets: list[Path]) -> None:
     """Open the result, or the folder of several, by the desktop's own program.
 
     A line says if that cannot be.
     """
-    results = [target for target in targets if os.path.isfile(target)]
+    results = [t for t in targets if isinstance(t, Path) and os.path.isfile(t)]
     if not results:
         return
     path = results[0] if len(results) == 1 else results[0].parent

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from koala_face.colorizer.jobs import check_model
+from koala_face.colorizer.checks import check_model
 from koala_face.figures import report
 from koala_face.foundation.commands import flag_name, parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from koala_face.colorizer.jobs import check_model
+from koala_face.colorizer.checks import check_model
 from koala_face.foundation.commands import parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.shipped import VARIANTS, shipped_model

@@ -35,7 +35,7 @@ HELP = (
 )
 # Settings that decide nothing about the trained weights, so a resumed run may change them.
 INCIDENTAL = (
-    *("output", "cache", "resume", "changed_portraits", "quick"),
+    *("output", "cache", "rehash", "resume", "changed_portraits", "quick"),
     *("device", "tensorboard", "save_seconds"),
 )
 # Settings that are paths of the user's machine: a model file gives their last two names.
@@ -86,6 +86,7 @@ class TrainConfig(Recipe):
     quick: bool = setting(False, "a small try-out on two portraits that installed packages carry")
     strict: bool = setting(False, "stop at unreadable photographs instead of leaving them out")
     cache: str = setting("data/cache", "folder of decoded portraits and embeddings")
+    rehash: bool = setting(False, "read photographs whose size and time stamps did not change, too")
     mixed_precision: bool = setting(False, "bfloat16 arithmetic, where the card has it")
     device: str | None = setting(None, "TensorFlow device, such as cpu or gpu:1 (default: best)")
     tensorboard: bool = setting(False, "write a TensorBoard log into the run folder")
@@ -216,12 +217,13 @@ def load_both(config: TrainConfig) -> tuple["Portraits", "Portraits"]:
     from koala_face.data.portraits import load_portraits
 
     options = (config.size, config.descriptor, config.cache, config.weights, config.strict)
-    train = load_portraits(config.data, *options)
+    load = functools.partial(load_portraits, rehash=config.rehash)
+    train = load(config.data, *options)
     if config.holdout:
         train, validation = selection.hold_out(train, config.holdout)
     else:
-        validation = load_portraits(config.validation, *options)
-    folders = [train, *(load_portraits(folder, *options) for folder in config.extra_data)]
+        validation = load(config.validation, *options)
+    folders = [train, *(load(folder, *options) for folder in config.extra_data)]
     if config.color_only:
         folders = [selection.without_gray(portraits) for portraits in folders]
     return functools.reduce(selection.join, folders), validation

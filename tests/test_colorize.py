@@ -13,12 +13,14 @@ import pytest
 import tifffile
 from PIL import Image
 from skimage.color import rgb2lab
-from support.constant_model import save_constant_model
+from support.constant_model import NONE, describe, save_constant_model
 
 from koala_face.colorize import main
 from koala_face.foundation.errors import visible
 from koala_face.model_files import shipped
+from koala_face.model_files.files import save_model
 from koala_face.model_files.shipped import ColorizerError
+from koala_face.models import build_colorizer
 from koala_face.photographs.decoding import PhotographError, read_photograph
 
 
@@ -383,3 +385,22 @@ def test_a_narrow_range_is_said_and_can_be_left_alone(folder, model, astronaut, 
     caplog.clear()
     assert main(["in", "-o", "other", "--model", model, "--no-stretch"]) == 0
     assert "narrow" not in caplog.text
+
+
+def test_the_same_bytes_in_any_company_on_any_number_of_cores(folder, astronaut):
+    """16 bits would show the last bits in which a batch, or shared sums, differ."""
+    save_model(build_colorizer(NONE.embedding_dim, 128), "model.h5", describe(128))
+    for number in range(3):
+        gray = np.roll(astronaut[:128, :128, 0], 40 * number, 1).astype(np.uint16) * 257
+        (folder / "in").mkdir(exist_ok=True)
+        imagecodecs.imwrite(folder / f"in/{number}.png", gray)
+    command = [sys.executable, "-m", "koala_face.colorize", "--model", "model.h5"]
+    subprocess.run([*command, "in", "-o", "all"], check=True)
+    alone = [*command, "in/2.png", "-o", "alone.png"]
+    one_core = getattr(os, "sched_setaffinity", lambda *_: None)
+    subprocess.run(alone, check=True, preexec_fn=lambda: one_core(0, {min(_cores())}))
+    assert Path("alone.png").read_bytes() == Path("all/2.png").read_bytes()
+
+
+def _cores():
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}

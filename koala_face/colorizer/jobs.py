@@ -3,13 +3,16 @@
 import glob
 import os
 import re
-import stat
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from koala_face.model_files.shipped import VARIANTS, ColorizerError
+from koala_face.colorizer.cluster.addresses import (
+    is_address,
+    open_address,
+    search_address,
+)
+from koala_face.model_files.shipped import VARIANTS
 from koala_face.photographs.decoding import PhotographError
 from koala_face.photographs.encoding import OUTPUT_FORMATS, format_of_suffix
 from koala_face.photographs.reading import search_folder
@@ -22,7 +25,10 @@ OWN_RESULT = re.compile(rf"{MARK}(-({'|'.join(VARIANTS)}))?$")
 
 
 class Job(NamedTuple):
-    """One photograph to colour: where it lies, where it goes, and the output's format."""
+    """One photograph to colour: where it lies, where it goes, and the output's format.
+
+    Both are paths of this machine, or fsspec's (`UPath`) where it lies at an address.
+    """
 
     source: Path
     target: Path
@@ -65,7 +71,7 @@ def plan_jobs(
     NAME-colored, and what bears such a name already is not coloured again.
 
     Args:
-        inputs: files, folders, and patterns such as "scans/**/*.tif".
+        inputs: files, folders, and patterns such as "scans/**/*.tif"; addresses too.
         output: folder, or file for a single photograph.
         format: a key of `encoding.OUTPUT_FORMATS`; without it the output's or the input's
             suffix decides, and PNG stands for formats that are not written.
@@ -74,11 +80,11 @@ def plan_jobs(
         PhotographError: nothing found, two photographs with the same output, an output that
             is itself one of the inputs, or a file as output whose suffix is not the format's.
     """
-    output = None if output is None else Path(output)
+    output = None if output is None else place_of(output)
     found = [_find(os.fspath(text), output) for text in inputs]
     pairs = list(dict.fromkeys(pair for part in found for pair in part.photographs))
     # Named outright and with a place to go, such a name may be a photograph's own.
-    named = set() if output is None else set(map(Path, inputs))
+    named = set() if output is None else set(map(place_of, inputs))
     results = {path for path, _ in pairs if OWN_RESULT.search(path.stem)} - named
     pairs = [(path, place) for path, place in pairs if path not in results]
     if output is None:
@@ -105,7 +111,7 @@ def format_of_name(path: str | os.PathLike, format: str | None = None) -> str:
     Raises:
         PhotographError: the suffix is not that of `format`, or of no format that is written.
     """
-    path = Path(path)
+    path = path if hasattr(path, "suffix") else Path(path)
     own = format_of_suffix(path.suffix)
     if own is None or format not in (None, own):
         fitting = [OUTPUT_FORMATS[format]] if format else OUTPUT_FORMATS.values()
@@ -114,9 +120,15 @@ def format_of_name(path: str | os.PathLike, format: str | None = None) -> str:
     return own
 
 
+def place_of(text: str | os.PathLike) -> Path:
+    """A path of this machine; an address, such as s3://bucket/scans, as fsspec's path to it."""
+    return open_address(text) if is_address(text) else Path(text)
+
+
 def names_a_file(output: Path) -> bool:
     """Whether an output is a file for one photograph, not a folder."""
-    return format_of_suffix(output.suffix) is not None and not os.path.isdir(output)
+    is_folder = isinstance(output, Path) and os.path.isdir(output)
+    return format_of_suffix(output.suffix) is not None and not is_folder
 
 
 def name_result(source: Path, target: Path, format: str | None = None) -> Job:
@@ -136,71 +148,14 @@ def name_variant(job: Job, variant: str) -> Job:
     return job._replace(target=job.target.with_stem(f"{job.target.stem}-{variant}"))
 
 
-def why_impossible(job: Job) -> str | None:
-    """Why a photograph cannot be coloured, as far as that shows without opening it."""
-    try:
-        kind = os.stat(job.source).st_mode
-    except FileNotFoundError:
-        return f"{job.source}: does not exist."
-    except (OSError, ValueError) as error:
-        return f"{job.source}: cannot be opened, {_reason(error)}."
-    if not stat.S_ISREG(kind):
-        return f"{job.source}: is no file."
-    if os.path.isdir(job.target):
-        return f"{job.source}: its result would be {job.target}, which is a folder."
-    try:
-        os.lstat(job.target)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        return f"{job.target}: cannot be written, {_reason(error)}."
-    return None
-
-
-def check_model(model: Path, weights: str | None) -> None:
-    """Refuse a model that is no HDF5 file, or whose descriptor lacks its weights.
-
-    What else may be wrong with a model, `Colorizer.load` says.
-
-    Raises:
-        ColorizerError, BackboneError, WeightsError: say what is missing and how to get it.
-    """
-    import h5py
-
-    from koala_face.backbones import find_backbone, locate_weights
-
-    if not model.is_file():
-        raise ColorizerError(f"Expected a model file. Received: {model}, which is no file.")
-    try:
-        with h5py.File(model, "r") as file:
-            named = [file.attrs.get(f"koala_face_{part}") for part in ("backbone", "layer")]
-    except Exception as error:  # h5py raises errors of many kinds for damaged bytes
-        raise ColorizerError(f"Expected a whole HDF5 file. Received: {model} ({error}).") from error
-    if None not in named:
-        locate_weights(find_backbone(*map(str, named)), weights)
-
-
-def check_writable(folder: Path) -> None:
-    """Make the folder and write into it, to learn before the work whether that is possible."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except (OSError, ValueError) as error:
-        raise PhotographError(
-            f"Expected a folder that can be written. {folder}: {_reason(error)}."
-        ) from error
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
 def _find(text: str, output: Path | None) -> Found:
     """What one input comes to."""
-    path = Path(text)
     if not text:
         raise PhotographError("Expected a photograph, a folder or a pattern. Received: no name.")
+    path = place_of(text)
+    if not isinstance(path, Path):
+        return Found(*search_address(path))
+    text = os.fspath(path)  # of file:// the path
     if os.path.isdir(path):
         return _find_in_folder(path, output)
     if os.path.lexists(path) or not glob.has_magic(text):
@@ -231,15 +186,15 @@ def _is_below(path: Path, folder: Path) -> bool:
 def _refuse_collisions(jobs: list[Job]) -> None:
     by_target = {}
     for job in jobs:
-        other = by_target.setdefault(os.path.normcase(job.target.absolute()), job)
+        other = by_target.setdefault(os.path.normcase(str(job.target.absolute())), job)
         if other is not job:
             raise PhotographError(
                 f"{other.source} and {job.source} would both be written to {job.target}. "
                 "Colour them into different folders."
             )
-    sources = {os.path.realpath(job.source) for job in jobs}
+    sources = {os.path.realpath(str(job.source)) for job in jobs}
     for job in jobs:
-        if os.path.realpath(job.target) in sources:
+        if os.path.realpath(str(job.target)) in sources:
             raise PhotographError(
                 f"The output of {job.source} would replace the photograph {job.target}. "
                 "Choose another folder with -o."

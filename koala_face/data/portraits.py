@@ -56,6 +56,7 @@ def load_portraits(
     cache: str | os.PathLike = "data/cache",
     weights: str | os.PathLike | None = None,
     strict: bool = False,
+    rehash: bool = False,
 ) -> Portraits:
     """Read a folder's portraits and their vectors, computing those that the cache lacks.
 
@@ -65,6 +66,7 @@ def load_portraits(
         cache: folder of the two HDF5 files, made if there is none.
         weights: the descriptor's; None looks in the usual places.
         strict: stop if any photograph cannot be read, instead of leaving it out.
+        rehash: read photographs whose size and time stamps did not change since the last time, too.
 
     Raises:
         PhotographError: no photographs, none that can be read, or with `strict` not all.
@@ -72,7 +74,7 @@ def load_portraits(
         LockError: another process works on one of them for too long.
         WeightsError: the descriptor's weights are not on this machine.
     """
-    photographs = hash_photographs(folder)
+    photographs = hash_photographs(folder, hashes_file(cache, folder), rehash)
     rows, photographs = fill_rows(
         cache_file(cache, folder, f"portraits-{size}"),
         portrait_kind(size),
@@ -100,6 +102,11 @@ def embedding_file(cache: str | os.PathLike, folder: str | os.PathLike, backbone
     """Where the cache keeps the vectors of a folder's portraits."""
     default = backbone.layer == find_backbone(backbone.name).layer
     return cache_file(cache, folder, backbone.name + ("" if default else f"-{backbone.layer}"))
+
+
+def hashes_file(cache: str | os.PathLike, folder: str | os.PathLike) -> Path:
+    """Where the cache keeps the hashes of a folder's photographs."""
+    return cache_file(cache, folder, "hashes").with_suffix(".csv")
 
 
 def cache_file(cache: str | os.PathLike, folder: str | os.PathLike, what: str) -> Path:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from koala_face.data.known_hashes import KnownHashes
 from koala_face.data.row_file import Key, RowFile, RowKind, create_rows, explained, open_rows
-from koala_face.foundation.files import file_hash, locked, replacing
+from koala_face.foundation.files import locked, replacing
 from koala_face.photographs.reading import PhotographError, search_folder
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,14 @@ class Photographs(NamedTuple):
     unreadable: dict[str, str]
 
 
-def hash_photographs(folder: str | os.PathLike) -> Photographs:
+def hash_photographs(
+    folder: str | os.PathLike, known: str | os.PathLike | None = None, rehash: bool = False
+) -> Photographs:
     """Find the photographs under `folder` and hash their content.
+
+    Args:
+        known: a file that keeps the hashes, so that what has not changed is not read again.
+        rehash: read everything all the same.
 
     Raises:
         PhotographError: for a missing folder, or one without photographs.
@@ -43,7 +50,9 @@ def hash_photographs(folder: str | os.PathLike) -> Photographs:
     found = search_folder(folder)
     names = [path.as_posix() for path in found.photographs]
     unreadable = {place.as_posix(): why for place, why in found.unreadable.items()}
-    hashes = list(_in_threads(lambda path: file_hash(path, "sha256"), folder, names, 16))
+    hashing = KnownHashes(None if known is None else Path(known), rehash)
+    hashes = list(_in_threads(lambda name: hashing.hash(folder, name), names, 16))
+    hashing.keep()
     both = list(zip(names, hashes, strict=True))
     keys = [Key(name, bytes.fromhex(one)) for name, one in both if isinstance(one, str)]
     return Photographs(folder, keys, unreadable | _errors(both))
@@ -77,7 +86,7 @@ def fill_rows(
     missing = _missing(rows, photographs)
     if missing and (strict or (rows and not _is_writable(Path(path)))):
         names = [key.path for key in missing]
-        arrays = _in_threads(decode, photographs.folder, names, 16)
+        arrays = _in_threads(lambda name: decode(photographs.folder / name), names, 16)
         photographs = _without(photographs, _errors(zip(names, arrays, strict=True)))
         missing = _missing(rows, photographs)
     _check_readable(photographs, strict)
@@ -147,7 +156,8 @@ def _fill(
 ) -> Photographs:
     missing = _missing(rows, photographs)
     names = [key.path for key in missing]
-    arrays = _in_threads(decode, photographs.folder, names, 2 * batch_size)
+    folder = photographs.folder
+    arrays = _in_threads(lambda name: decode(folder / name), names, 2 * batch_size)
     unreadable: dict[str, str] = {}
     batch: list[tuple[Key, np.ndarray]] = []
     # disable=None: no bar where the output is no terminal.
@@ -198,17 +208,15 @@ def _describe_unreadable(photographs: Photographs) -> str:
     return f"{count} of {total} photographs in {photographs.folder} cannot be read.{reasons}\n"
 
 
-def _in_threads(
-    function: Callable[[Path], object], folder: Path, names: Sequence[str], ahead: int
-) -> Iterator:
-    """`function(folder / name)` for each name in order, computed at most `ahead` ahead in threads.
+def _in_threads(function: Callable[[str], object], names: Sequence[str], ahead: int) -> Iterator:
+    """`function(name)` for each name in order, computed at most `ahead` ahead in threads.
 
     A photograph that cannot be read gives its error in place of the result.
     """
 
     def attempt(name: str) -> object:
         try:
-            return function(folder / name)
+            return function(name)
         except (OSError, PhotographError) as error:
             return error
 

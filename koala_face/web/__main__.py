@@ -13,7 +13,7 @@ import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 
-from koala_face.colorizer.jobs import check_model
+from koala_face.colorizer.checks import check_model
 from koala_face.foundation.commands import parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.shipped import VARIANTS, shipped_model

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from koala_face.colorizer.jobs import check_writable, plan_jobs
+from koala_face.colorizer.checks import check_writable
+from koala_face.colorizer.jobs import plan_jobs
 from koala_face.photographs.decoding import PhotographError
 
 
