@@ -190,16 +190,13 @@ def train_and_evaluate(
     together = find_distribution(
         config.strategy, config.batch_size, bool(config.replica_statistics)
     )
-    device = together.describe() or find_device(config.device)
+    shared = config.strategy and f"{together.replicas} replicas"
+    device = shared or find_device(config.device)
     held = folder.held() if together.is_chief else contextlib.nullcontext()
     with together.explained(), held, tf.device(config.device):
         with together.chief_first():
-            if together.is_chief:
-                folder.check(run_settings(config), config.resume, may_differ=INCIDENTAL)
-            train, validation = load_both(config)
-            portraits = list_portraits(train, validation)
-            if together.is_chief and config.resume and not config.changed_portraits:
-                check_list(folder.portraits_file, portraits)
+            train, validation = load_for(config, folder, together.is_chief)
+        portraits = list_portraits(train, validation)
         together.expect_same("settings and portraits", [run_settings(config), portraits])
         session = make_session(config, folder, train, validation, together)
         # From here on there is a run: what refuses a command stands above.
@@ -240,6 +237,18 @@ def make_session(
             session.start_from(config.start_from)
     together.expect_same("saved state", session.step)
     return session
+
+
+def load_for(
+    config: TrainConfig, folder: RunFolder, is_chief: bool
+) -> tuple["Portraits", "Portraits"]:
+    """`load_both`; the chief also sees that the run in `folder`, if any, is of these portraits."""
+    if is_chief:
+        folder.check(run_settings(config), config.resume, may_differ=INCIDENTAL)
+    train, validation = load_both(config)
+    if is_chief and config.resume and not config.changed_portraits:
+        check_list(folder.portraits_file, list_portraits(train, validation))
+    return train, validation
 
 
 def load_both(config: TrainConfig) -> tuple["Portraits", "Portraits"]:

@@ -1,4 +1,4 @@
-"""Several cards, several hosts, by tf.distribute: the step of Section II.F in replicas (our choice).
+"""Several cards, several hosts, by tf.distribute: the step of Section II.F, shared (our choice).
 
 A replica computes its part of each step's portraits. All-reduces within the step sum over the
 replicas what batch norm takes of a batch (`fast_forward`), the gradients (Keras's optimizers do so)
@@ -25,7 +25,10 @@ keras = tf.keras
 log = logging.getLogger(__name__)
 
 SUM = tf.distribute.ReduceOp.SUM
-EXAMPLE = '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"type": "worker", "index": 0}}'
+EXAMPLE = (
+    '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
 # What TensorFlow raises where an all-reduce misses a worker.
 LOST = (
     *(tf.errors.UnavailableError, tf.errors.AbortedError),
@@ -70,10 +73,6 @@ class Distribution:
         self.workers, self.replica_statistics = workers, replica_statistics
         self._index, self._here = index, self.replicas // len(workers)
         self._looked = time.monotonic()
-
-    def describe(self) -> str:
-        """What trains, where that is more than one device."""
-        return f"{self.replicas} replicas" if self.is_shared else ""
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
@@ -267,7 +266,10 @@ def _all_devices() -> tf.distribute.Strategy:
             f"Expected two devices or more for --strategy mirrored. Found: {found[0].name}. Train "
             "without --strategy; several hosts take --strategy multiworker."
         )
-    return tf.distribute.MirroredStrategy([device.name for device in found])
+    # A second run in this process would meet the first one's keys in the default's collectives.
+    on_cpu = found[0].device_type == "CPU"
+    across = tf.distribute.ReductionToOneDevice() if on_cpu else None
+    return tf.distribute.MirroredStrategy([device.name for device in found], across)
 
 
 def _alike(next_creator: Callable[..., tf.Variable], **options) -> tf.Variable:

@@ -260,7 +260,7 @@ def _normalize_batch(x, bias, gamma, beta, epsilon):
     def gradient(dy, *_):
         dbeta = _sums(dy)
         dgamma = _sums(dy * centred) * deviation
-        # Keras's optimizers sum the gradients over the replicas; what a batch shares is summed here.
+        # Only what enters dactive: Keras's optimizers sum gradients over the replicas.
         all_dbeta, all_dgamma = _over_replicas(dbeta, dgamma)
         dactive = dy - (all_dbeta + centred * (deviation * all_dgamma)) / count
         dx = tf.where(active > 0, dactive * (deviation * gamma), 0)
