@@ -13,7 +13,10 @@ from koala_face.photographs.reading import find_photographs
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
 log = logging.getLogger("koala_face.benchmark")
 
-ROWS = ("training", "networks", "input", "color", "embedding", "memory", "files", "upsampling")
+ROWS = (
+    *("training", "networks", "input", "color", "embedding", "memory", "files", "upsampling"),
+    "distribution",
+)
 HEADER = ("measured", "koala_face", "compared with", "ratio", "asked")
 
 
@@ -88,6 +91,7 @@ def check(config: BenchmarkConfig) -> None:
 def measure(row: str, setup) -> list:
     """The lines of one row; one line that says why, where something is missing for it."""
     from koala_face.benchmark import (
+        distribution_row,
         embedding_row,
         files_row,
         input_row,
@@ -106,6 +110,7 @@ def measure(row: str, setup) -> list:
         "memory": memory_row.measure_memory,
         "files": files_row.measure_files,
         "upsampling": upsampling_row.measure_upsampling,
+        "distribution": distribution_row.measure_distribution,
     }
     start = time.perf_counter()
     try:
