@@ -236,11 +236,14 @@ def start_workers(folder, cache, outputs, logs, steps=STEPS):
 
 
 def wait_for_state(output, processes, number=2, longest=120.0):
-    """Until so many states were saved."""
-    end = time.monotonic() + longest
-    while not (output / "state" / f"ckpt-{number}.index").exists():
-        assert time.monotonic() < end
-        assert all(process.poll() is None for process in processes)
+    """Until so many states were saved; otherwise nothing is left running."""
+    end, state = time.monotonic() + longest, output / "state" / f"ckpt-{number}.index"
+    while not state.exists():
+        if time.monotonic() > end or any(process.poll() is not None for process in processes):
+            for process in processes:
+                process.kill()
+                process.wait()
+            raise AssertionError(f"no {state}")
         time.sleep(0.05)
 
 
@@ -272,17 +275,25 @@ def test_a_killed_worker_stops_the_chief_which_alone_has_written(portrait_folder
 def test_whoever_is_killed_the_resumed_run_ends_the_same(portrait_folder, tmp_path):
     cache, whole = tmp_path / "cache", tmp_path / "whole"
     logs = [tmp_path / "log0", tmp_path / "log1"]
-    for process in start_workers(portrait_folder, cache, [whole] * 2, logs):
-        assert process.wait(timeout=300) == 0, [log.read_text() for log in logs]
+    finish(start_workers(portrait_folder, cache, [whole] * 2, logs), logs)
     for which in (0, 1):
         broken = tmp_path / f"broken{which}"
         processes = start_workers(portrait_folder, cache, [broken] * 2, logs)
         wait_for_state(broken, processes, number=STEPS + 1 + which)
         kill_one(processes, which, logs[1 - which])
         assert len(RunFolder(broken).history()) < EPOCHS
-        for process in start_workers(portrait_folder, cache, [broken] * 2, logs):
-            assert process.wait(timeout=300) == 0, [log.read_text() for log in logs]
+        finish(start_workers(portrait_folder, cache, [broken] * 2, logs), logs)
         check_same(broken, whole)
+
+
+def finish(processes, logs):
+    try:
+        for process in processes:
+            assert process.wait(timeout=600) == 0, [log.read_text() for log in logs]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def check_same(broken, whole):
