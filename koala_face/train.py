@@ -1,5 +1,6 @@
 """`python -m koala_face.train`: train the colorizer of the paper (Section II.F)."""
 
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from koala_face.data.portraits import Portraits
     from koala_face.model_files.files import ModelDescription
+    from koala_face.training.distribution import Distribution
     from koala_face.training.loop import Training
 
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
@@ -36,7 +38,7 @@ HELP = (
 # Settings that decide nothing about the trained weights, so a resumed run may change them.
 INCIDENTAL = (
     *("output", "cache", "rehash", "resume", "changed_portraits", "quick"),
-    *("device", "tensorboard", "save_seconds"),
+    *("device", "strategy", "tensorboard", "save_seconds"),
 )
 # Settings that are paths of the user's machine: a model file gives their last two names.
 PATHS = ("data", "extra_data", "validation", "weights", "start_from")
@@ -89,6 +91,15 @@ class TrainConfig(Recipe):
     rehash: bool = setting(False, "read photographs whose size and time stamps did not change, too")
     mixed_precision: bool = setting(False, "bfloat16 arithmetic, where the card has it")
     device: str | None = setting(None, "TensorFlow device, such as cpu or gpu:1 (default: best)")
+    strategy: str | None = setting(
+        None,
+        "share each step among the cards of this host, or the workers of TF_CONFIG",
+        choices=("mirrored", "multiworker"),
+    )
+    # Not False, so that a run of before, whose settings lack it, can be resumed.
+    replica_statistics: bool | None = setting(
+        None, "with --strategy: batch norm normalizes by each replica's part, not the whole batch"
+    )
     tensorboard: bool = setting(False, "write a TensorBoard log into the run folder")
 
     @property
@@ -110,6 +121,11 @@ class TrainConfig(Recipe):
         folders = 1 + len(self.extra_data)
         fits = len(self.shares) in (0, folders)
         self.expect("shares", fits, f"{folders} numbers, for --data and each of --extra-data")
+        self.expect("device", not (self.device and self.strategy), "none beside --strategy")
+        fits = self.strategy or not self.replica_statistics
+        self.expect("replica_statistics", fits, "no, or --strategy mirrored or multiworker")
+        fits = not (self.mixed_precision and self.strategy) or self.replica_statistics
+        self.expect("mixed_precision", fits, "no beside --strategy, or --replica-statistics")
 
 
 def check_inputs(config: TrainConfig) -> None:
@@ -168,19 +184,26 @@ def train_and_evaluate(
 
     from koala_face.models import check_size
     from koala_face.training.device import find_device
+    from koala_face.training.distribution import find_distribution
 
     check_size(config.size)
-    device = find_device(config.device)
-    with folder.held(), tf.device(config.device):
-        folder.check(run_settings(config), config.resume, may_differ=INCIDENTAL)
-        train, validation = load_both(config)
+    # First of all: several workers meet before TensorFlow's first operation.
+    together = find_distribution(
+        config.strategy, config.batch_size, bool(config.replica_statistics)
+    )
+    shared = config.strategy and f"{together.replicas} replicas"
+    device = shared or find_device(config.device)
+    held = folder.held() if together.is_chief else contextlib.nullcontext()
+    with together.explained(), held, tf.device(config.device):
+        with together.chief_first():
+            train, validation = load_for(config, folder, together.is_chief)
         portraits = list_portraits(train, validation)
-        if config.resume and not config.changed_portraits:
-            check_list(folder.portraits_file, portraits)
-        session = make_session(config, folder, train, validation)
+        together.expect_same("settings and portraits", [run_settings(config), portraits])
+        session = make_session(config, folder, train, validation, together)
         # From here on there is a run: what refuses a command stands above.
-        write_list(folder.portraits_file, portraits)
-        folder.write_settings(run_settings(config))
+        if together.is_chief:
+            write_list(folder.portraits_file, portraits)
+            folder.write_settings(run_settings(config))
         log.info(
             "Training on %s: %d portraits, %d for validation, %s, %d x %d, %d epochs x %d steps "
             "of %d%s. Results: %s",
@@ -194,7 +217,11 @@ def train_and_evaluate(
 
 
 def make_session(
-    config: TrainConfig, folder: RunFolder, train: "Portraits", validation: "Portraits"
+    config: TrainConfig,
+    folder: RunFolder,
+    train: "Portraits",
+    validation: "Portraits",
+    together: "Distribution",
 ) -> "Training":
     """The training of the run in `folder`, at its last saved step or at the start."""
     import tensorflow as tf
@@ -204,11 +231,25 @@ def make_session(
 
     tf.keras.utils.set_random_seed(config.seed)
     description, precision = describe_model(config, train), find_precision(config.mixed_precision)
-    options = (recipe(config), description, precision, config.tensorboard)
+    options = (recipe(config), description, precision, config.tensorboard, together)
     session = Training(train, validation, folder, *options)
-    if not session.restore() and config.start_from:
-        session.start_from(config.start_from)
+    with together.chief_first():
+        if not session.restore() and config.start_from:
+            session.start_from(config.start_from)
+    together.expect_same("saved state", session.step)
     return session
+
+
+def load_for(
+    config: TrainConfig, folder: RunFolder, is_chief: bool
+) -> tuple["Portraits", "Portraits"]:
+    """`load_both`; the chief also sees that the run in `folder`, if any, is of these portraits."""
+    if is_chief:
+        folder.check(run_settings(config), config.resume, may_differ=INCIDENTAL)
+    train, validation = load_both(config)
+    if is_chief and config.resume and not config.changed_portraits:
+        check_list(folder.portraits_file, list_portraits(train, validation))
+    return train, validation
 
 
 def load_both(config: TrainConfig) -> tuple["Portraits", "Portraits"]:

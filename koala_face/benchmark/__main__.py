@@ -14,15 +14,8 @@ from koala_face.photographs.reading import find_photographs
 log = logging.getLogger("koala_face.benchmark")
 
 ROWS = (
-    "training",
-    "networks",
-    "input",
-    "color",
-    "embedding",
-    "memory",
-    "files",
-    "upsampling",
-    "cluster",
+    *("training", "networks", "input", "color", "embedding", "memory", "files", "upsampling"),
+    *("cluster", "distribution"),
 )
 HEADER = ("measured", "koala_face", "compared with", "ratio", "asked")
 
@@ -99,6 +92,7 @@ def measure(row: str, setup) -> list:
     """The lines of one row; one line that says why, where something is missing for it."""
     from koala_face.benchmark import (
         cluster_row,
+        distribution_row,
         embedding_row,
         files_row,
         input_row,
@@ -118,6 +112,7 @@ def measure(row: str, setup) -> list:
         "files": files_row.measure_files,
         "upsampling": upsampling_row.measure_upsampling,
         "cluster": cluster_row.measure_cluster,
+        "distribution": distribution_row.measure_distribution,
     }
     start = time.perf_counter()
     try:

@@ -95,28 +95,34 @@ def quickest(model: keras.Model, compiled: bool) -> Callable[..., tf.Tensor]:
 
 
 def fast_forward(
-    model: keras.Model, luminance: tf.Tensor, embedding: tf.Tensor, training: bool = False
+    model: keras.Model,
+    luminance: tf.Tensor,
+    embedding: tf.Tensor,
+    training: bool = False,
+    rewritten: bool = True,
 ) -> tf.Tensor:
     """Compute `model([luminance, embedding], training=training)` with fewer multiplications.
 
     With `training`, batch statistics normalize and the moving ones are updated, as Keras 3's
     layers do. (Keras 2 multiplies the variance that it averages by n / (n - 1), n being the
     positions of a whole batch: 1.0001 and less at 256x256, batch 10.) The batch may be of
-    unknown size, the portraits may not.
+    unknown size, the portraits may not. In the replicas of `distribution` the batch is that of
+    all of them.
 
     Args:
         model: from `models.build_colorizer`, or read from a file.
         luminance: (B, N, M, 1) float, L*/100.
         embedding: (B, D) float.
+        rewritten: without it 3x3 convolutions are TensorFlow's own, for where XLA does not compile.
 
     Returns:
         (B, N, M, 2), a*/128 and b*/128.
     """
     tables = models.find_network(model.name)
     features = 2.0 * luminance - 1.0 if tables.centred else luminance
-    features = _apply_rows(model, features, tables.encoder, "encoder", training)
+    features = _apply_rows(model, features, tables.encoder, "encoder", training, rewritten)
     features = _apply_fusion(model, features, embedding, training)
-    return _apply_rows(model, features, tables.decoder, "decoder", training)
+    return _apply_rows(model, features, tables.decoder, "decoder", training, rewritten)
 
 
 def bilinear_convolution(x: tf.Tensor, kernel: tf.Tensor, scheme: Bilinear) -> tf.Tensor:
@@ -148,7 +154,7 @@ def scheme_of(row: models.Conv, channels: int, upsampled: bool) -> Bilinear | No
     return UPSAMPLED if upsampled else STRIDED if row.stride == 2 else WINOGRAD
 
 
-def _apply_rows(model, x, rows, part: str, training: bool):
+def _apply_rows(model, x, rows, part: str, training: bool, rewritten: bool):
     """Apply a table's rows as `models.apply_rows` names them."""
     convolutions, upsample = 0, False
     for row in rows:
@@ -157,7 +163,7 @@ def _apply_rows(model, x, rows, part: str, training: bool):
             continue
         convolutions += 1
         layer = model.get_layer(f"{part}_conv{convolutions}")
-        x = _convolve(x, tf.convert_to_tensor(layer.kernel), row, upsample)
+        x = _convolve(x, tf.convert_to_tensor(layer.kernel), row, upsample, rewritten)
         upsample = False
         if row.activation == "tanh":
             x = tf.tanh(x + layer.bias)
@@ -182,9 +188,9 @@ def _norm_of(model, name: str):
     return model.get_layer(name) if models.find_network(model.name).batch_norm else None
 
 
-def _convolve(x, kernel, row: models.Conv, upsample: bool):
+def _convolve(x, kernel, row: models.Conv, upsample: bool, rewritten: bool):
     """A row `Conv`, after nearest upsampling if `upsample`."""
-    scheme = scheme_of(row, x.shape[-1], upsample)
+    scheme = scheme_of(row, x.shape[-1], upsample) if rewritten else None
     if scheme is None:
         return tf.nn.conv2d(_upsample(x) if upsample else x, kernel, row.stride, "SAME")
     return bilinear_convolution(x, kernel, scheme)
@@ -237,27 +243,38 @@ def _normalized_relu(x, bias, norm, training: bool):
 
 @tf.custom_gradient
 def _normalize_batch(x, bias, gamma, beta, epsilon):
-    """Normalize relu(x + bias) over a batch; gives the batch's mean and variance too.
+    """Normalize relu(x + bias) over a batch, in all replicas; gives its mean and variance too.
 
     The gradient is Ioffe and Szegedy's (2015, Section 3), with `_sums` where automatic
     differentiation would leave XLA slow loops over columns.
     """
-    count = tf.cast(tf.size(x) / tf.shape(x)[-1], x.dtype)
+    replicas = tf.distribute.get_replica_context().num_replicas_in_sync  # of parts as large
+    count = tf.cast(replicas * (tf.size(x) / tf.shape(x)[-1]), x.dtype)
     active = tf.nn.relu(x + bias)
-    mean = _sums(active) / count
+    mean = _over_replicas(_sums(active))[0] / count
     centred = active - mean
-    variance = _sums(centred * centred) / count
+    variance = _over_replicas(_sums(centred * centred))[0] / count
     deviation = tf.math.rsqrt(variance + epsilon)
     y = centred * (deviation * gamma) + beta
 
     def gradient(dy, *_):
         dbeta = _sums(dy)
         dgamma = _sums(dy * centred) * deviation
-        dactive = dy - (dbeta + centred * (deviation * dgamma)) / count
+        # Only what enters dactive: Keras's optimizers sum gradients over the replicas.
+        all_dbeta, all_dgamma = _over_replicas(dbeta, dgamma)
+        dactive = dy - (all_dbeta + centred * (deviation * all_dgamma)) / count
         dx = tf.where(active > 0, dactive * (deviation * gamma), 0)
         return dx, _sums(dx), dgamma, dbeta, None
 
     return (y, mean, variance), gradient
+
+
+def _over_replicas(*sums):
+    """The sums over all replicas; as they are where there is one."""
+    replica = tf.distribute.get_replica_context()
+    if replica.num_replicas_in_sync == 1:
+        return sums
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, sums)
 
 
 def _sums(x):

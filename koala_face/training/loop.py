@@ -20,6 +20,7 @@ from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.files import ModelDescription, load_model, save_model
 from koala_face.models import find_network
 from koala_face.training import sampling, step
+from koala_face.training.distribution import Distribution
 from koala_face.training.interrupts import deferred_interrupt
 from koala_face.training.losses import make_loss
 from koala_face.training.progress import Progress, TensorBoardLog
@@ -48,20 +49,24 @@ class Training:
         description: ModelDescription,
         precision: str = "float32",
         tensorboard: bool = False,
+        distribution: Distribution | None = None,
     ):
         self.train, self.run, self.recipe, self.description = train, run, recipe, description
+        self.distribution = distribution or Distribution()
+        tensorboard = tensorboard and self.distribution.is_chief
         self.tensorboard = TensorBoardLog(run.path / "tensorboard") if tensorboard else None
-        self.model = step.build_in(precision, description)
+        rate = step.learning_rate_of(recipe.schedule, recipe.learning_rate, recipe.steps)
+        with self.distribution.scope():
+            self.model = step.build_in(precision, description)
+            self.learning_rate, optimizer = rate, step.make_optimizer(self.model, rate)
         self.inference_model = step.build_in("float32", description)
         passes = (recipe.batch_size, recipe.epochs, recipe.steps_per_epoch)
         self.validation = Validation(self.inference_model, validation, *passes, recipe.xla)
-        rate = step.learning_rate_of(recipe.schedule, recipe.learning_rate, recipe.steps)
-        self.learning_rate, optimizer = rate, step.make_optimizer(self.model, rate)
         self.average = step.WeightAverage(self.model, recipe.averaging)
         self.state = State(run.state_folder, self.model, optimizer, self.average)
         loss = make_loss(recipe.loss, train.rgb)
         self.train_step = step.make_train_step(
-            self.model, optimizer, recipe.xla, loss, self._count_step
+            self.model, optimizer, recipe.xla, loss, self._count_step, self.distribution
         )
         self.noise = sampling.noise_deviation(recipe.embedding_noise, train.embeddings)
         self.progress = Progress(recipe.epochs, recipe.steps_per_epoch)
@@ -88,27 +93,31 @@ class Training:
                 for epoch in range(len(self.run.history()), self.recipe.epochs):
                     started = time.monotonic()
                     self._train_epoch(epoch, stop_if_asked)
-                    untreated, treated = self._validate(stop_if_asked)
+                    if not self.distribution.is_chief:
+                        continue  # the chief validates and writes for all
+                    untreated, treated = self._validate(self.distribution.watch(stop_if_asked))
                     self._finish_epoch(untreated, treated, time.monotonic() - started)
                     if after_epoch:
                         after_epoch(self.run.history(), self.inference_model)
             except KeyboardInterrupt:
                 self._save_interrupted()
                 raise
+        self.distribution.wait()
         return self.run.history()
 
     def _train_epoch(self, epoch: int, stop_if_asked: Callable[[], None]) -> None:
         """Train the steps that are left of an epoch, counted from 0."""
         recipe = self.recipe
         saved = time.monotonic()
-        batches = self._batches(self.step, (epoch + 1) * recipe.steps_per_epoch)
+        part = self.distribution.part(recipe.batch_size)
+        batches = self._batches(self.step, (epoch + 1) * recipe.steps_per_epoch, part)
         for inputs, truth in self.progress.start(batches, self.step):
             stop_if_asked()
             before = self.step
             loss = float(self.train_step(*inputs, *truth))
             self._check(loss, before)
             self.progress.show(loss)
-            if time.monotonic() - saved > recipe.save_seconds:
+            if self.distribution.is_chief and time.monotonic() - saved > recipe.save_seconds:
                 self.state.save()
                 saved = time.monotonic()
 
@@ -210,13 +219,13 @@ class Training:
         self.average.update()
         self.state.count(loss)
 
-    def _batches(self, start: int, stop: int) -> tf.data.Dataset:
-        """The training batches of steps `start` to `stop`."""
+    def _batches(self, start: int, stop: int, part: slice = sampling.WHOLE) -> tf.data.Dataset:
+        """The training batches of steps `start` to `stop`, or the same part of each."""
         recipe = self.recipe
         varied = {"flip": recipe.flip, "crop": recipe.crop, "noise": self.noise}
         beyond = {"shares": recipe.shares, "aged": recipe.ageing}
         return sampling.training_batches(
-            self.train, start, stop, recipe.batch_size, recipe.seed, **varied, **beyond
+            self.train, start, stop, recipe.batch_size, recipe.seed, **varied, **beyond, part=part
         )
 
     def _prepare_inference_model(
@@ -230,8 +239,8 @@ class Training:
         self.validation.reestimate(self._batches(start, start + count), stop_if_asked)
 
     def _save_interrupted(self) -> None:
-        if not np.isfinite(float(self.state.loss_sum)):
-            return  # interrupted between a step that failed and its error
+        if not self.distribution.is_chief or not np.isfinite(float(self.state.loss_sum)):
+            return  # the chief writes; unless between a step that failed and its error
         self.state.save()
         self._prepare_inference_model(count=2)
         save_model(self.inference_model, self.run.model_file, self.description)

@@ -18,6 +18,7 @@ from koala_face.training import ageing
 
 # Variations are drawn in blocks, so that a position is reached without those before it.
 BLOCK = 4096
+WHOLE = slice(None)
 
 
 def training_batches(
@@ -31,6 +32,7 @@ def training_batches(
     noise: np.ndarray | None = None,
     shares: Sequence[float] = (),
     aged: bool = False,
+    part: slice = WHOLE,
 ) -> tf.data.Dataset:
     """What steps `start` to `stop` see, and what they should give.
 
@@ -40,28 +42,33 @@ def training_batches(
         noise: its standard deviation for `vary_embeddings`; None adds none.
         shares: of the portraits' folders; see `sample_shares`.
         aged: show portraits as old photographs; see `ageing`.
+        part: the positions of each batch that are wanted, where other processes take the rest.
 
     Returns:
         A dataset of ((luminance, embedding), (ab,)), as `pipeline.batches` gives them; of
         ((aged luminance, embedding), (ab, the portrait's own luminance)) for `aged`.
     """
     span = (seed, start * batch_size, stop * batch_size)
-    order = sample_shares(portraits.parts, shares, *span)
-    flips = sample_flips(*span) if flip else None
-    windows = sample_windows(crop, *span) if crop else None
-    pairs = pipeline.batches(portraits, order, batch_size, flips, windows)
+    places = np.arange((stop - start) * batch_size).reshape(-1, batch_size)[:, part]
+    wanted, size = places.ravel(), places.shape[1]
+    order = sample_shares(portraits.parts, shares, *span)[wanted]
+    flips = sample_flips(*span)[wanted] if flip else None
+    windows = sample_windows(crop, *span)[wanted] if crop else None
+    pairs = pipeline.batches(portraits, order, size, flips, windows)
     if noise is not None:
-        pairs = vary_embeddings(pairs, noise, seed, start)
+        pairs = vary_embeddings(pairs, noise, seed, start, batch_size, part)
     if aged:
-        return age_portraits(pairs, batch_size, seed, start)
+        return age_portraits(pairs, batch_size, seed, start, part)
     return pairs.map(lambda inputs, ab: (inputs, (ab,)))
 
 
-def age_portraits(pairs: tf.data.Dataset, batch_size: int, seed: int, step: int) -> tf.data.Dataset:
+def age_portraits(
+    pairs: tf.data.Dataset, batch_size: int, seed: int, step: int, part: slice = WHOLE
+) -> tf.data.Dataset:
     """Show portraits as old photographs; see `training_batches`.
 
     Args:
-        pairs: from `pipeline.batches`; the first batch is that of `step`.
+        pairs: from `pipeline.batches`; the first batch is the `part` of that of `step`.
     """
 
     def age(number, pair):
@@ -73,7 +80,7 @@ def age_portraits(pairs: tf.data.Dataset, batch_size: int, seed: int, step: int)
         return (seen, embedding), (ab, luminance)
 
     def age_batch(portraits, number):
-        positions = number * batch_size + np.arange(len(portraits))
+        positions = number * batch_size + np.arange(batch_size)[part]
         grays = [
             ageing.age(linear, seed, position, ageing.draw_effects(seed, position))
             for linear, position in zip(portraits, positions, strict=True)
@@ -158,7 +165,12 @@ def sample_windows(largest_cut: float, seed: int, start: int, stop: int) -> np.n
 
 
 def vary_embeddings(
-    pairs: tf.data.Dataset, deviation: np.ndarray, seed: int, step: int
+    pairs: tf.data.Dataset,
+    deviation: np.ndarray,
+    seed: int,
+    step: int,
+    batch_size: int,
+    part: slice = WHOLE,
 ) -> tf.data.Dataset:
     """Add normal noise to the vectors of training pairs.
 
@@ -167,12 +179,13 @@ def vary_embeddings(
         deviation: (embedding_dim,), the noise's standard deviation.
         seed, step: the noise of a batch depends on the seed and on its step alone; `step` is
             that of the first.
+        part: of the batch's `batch_size` positions, those that `pairs` has.
     """
 
     def vary(number, pair):
         (luminance, embedding), ab = pair
-        noise = tf.random.stateless_normal(tf.shape(embedding), [seed, number])
-        return (luminance, embedding + noise * deviation), ab
+        noise = tf.random.stateless_normal([batch_size, len(deviation)], [seed, number])
+        return (luminance, embedding + noise[part] * deviation), ab
 
     return pairs.enumerate(step).map(vary)
 

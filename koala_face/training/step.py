@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from koala_face.model_files.files import ModelDescription, build_network
-from koala_face.training.fast_forward import quickest
+from koala_face.training.distribution import Distribution
 from koala_face.training.losses import Loss, mse_loss
 
 keras = tf.keras
@@ -19,6 +19,7 @@ def make_train_step(
     compiled: bool = True,
     loss_of: Loss = mse_loss,
     after_step: Callable[[tf.Tensor], None] = lambda loss: None,
+    distribution: Distribution | None = None,
 ) -> Callable[..., tf.Tensor]:
     """A function of (luminance, embedding, ab) that trains one step and returns the loss.
 
@@ -28,17 +29,24 @@ def make_train_step(
     Args:
         loss_of: of luminance, predicted and true ab; see `losses`.
         after_step: called in the step's graph when the weights have moved, with the loss.
+        distribution: the replicas that share the step; without it there is one.
     """
-    weights = model.trainable_variables
-    model = quickest(model, compiled)  # the same function; by Winograd's scheme on a CPU
+    weights, distribution = model.trainable_variables, distribution or Distribution()
+    # The same function; by Winograd's scheme on a CPU.
+    model, loss_of = distribution.network(model, compiled), distribution.share_of(loss_of)
+    compiled = compiled and not distribution.is_shared  # XLA has no all-reduce between CPUs
 
-    @tf.function(autograph=False, jit_compile=compiled or None)
-    def train_step(luminance, embedding, ab, own_luminance=None):
+    def replica_step(luminance, embedding, ab, own_luminance=None):
         with tf.GradientTape() as tape:
             predicted = tf.cast(model([luminance, embedding], training=True), tf.float32)
             loss = loss_of(luminance if own_luminance is None else own_luminance, predicted, ab)
         gradients = tape.gradient(loss, weights)
         optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        return loss
+
+    @tf.function(autograph=False, jit_compile=compiled or None)
+    def train_step(*batch):
+        loss = distribution.run(replica_step, batch)
         after_step(loss)
         return loss
 
@@ -58,8 +66,12 @@ def build_in(precision: str, description: ModelDescription) -> keras.Model:
 def make_optimizer(model: keras.Model, learning_rate: LearningRate) -> keras.optimizers.Optimizer:
     """Adam (II.F.2) with its moments already made, so that they can be restored."""
     optimizer = keras.optimizers.Adam(learning_rate)
-    zeros = [tf.zeros_like(variable) for variable in model.trainable_variables]
-    optimizer.apply_gradients(zip(zeros, model.trainable_variables, strict=True))
+
+    def step_nowhere():
+        zeros = [tf.zeros_like(variable) for variable in model.trainable_variables]
+        optimizer.apply_gradients(zip(zeros, model.trainable_variables, strict=True))
+
+    tf.distribute.get_strategy().run(step_nowhere)
     optimizer.iterations.assign(0)
     return optimizer
 

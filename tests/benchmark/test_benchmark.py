@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from koala_face import models
-from koala_face.benchmark import __main__, arithmetic, memory_row, timing
+from koala_face.benchmark import __main__, arithmetic, distribution_row, memory_row, timing
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.photographs.sample_portraits import write_sample_portraits
 
@@ -47,6 +47,13 @@ def test_multiply_adds_by_hand():
 
 def test_rewritten_multiply_adds_by_hand():
     assert arithmetic.fast_multiply_adds(256, 2622) == sum(REWRITTEN.values())
+
+
+def test_a_steps_messages_by_hand():
+    """The paper's weights that train, and four sums of each channel that batch norm has."""
+    normalized = 64 + 128 + 256 + 512 + 256 + 256 + 128 + 64 + 32 + 16
+    trained = 3_865_650 - 2 * normalized  # without the moving averages
+    assert distribution_row.message_bytes(16) == 4 * (trained + 4 * normalized)
 
 
 def test_multiply_adds_grow_with_the_area():
@@ -131,7 +138,7 @@ def test_table_of_two_rows(tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "row", ["training", "networks", "embedding", "memory", "files", "upsampling"]
+    "row", ["training", "networks", "embedding", "memory", "files", "upsampling", "distribution"]
 )
 def test_slow_row(row, capsys):
     assert __main__.main(["--rows", row, *TINY]) == 0

@@ -69,7 +69,8 @@ def test_noise_on_embeddings_depends_on_seed_and_step_alone():
     deviation = np.array([0, 1, 1, 1, 100], "float32")
 
     def vectors(seed, step):
-        return [e.numpy() for (_, e), _ in sampling.vary_embeddings(pairs, deviation, seed, step)]
+        varied = sampling.vary_embeddings(pairs, deviation, seed, step, batch_size=2)
+        return [e.numpy() for (_, e), _ in varied]
 
     first, second = vectors(seed=5, step=7)
     assert np.array_equal(first[:, 0], noise.embeddings[:2, 0])
