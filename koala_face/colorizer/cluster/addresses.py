@@ -69,26 +69,28 @@ def search_address(root: "UPath") -> tuple[list[tuple["UPath", Path]], int]:
     Raises:
         PhotographError: nothing there, or it cannot be listed.
     """
-    files, above = root.fs, root.path
+    files, folder = root.fs, root
+    files.invalidate_cache()
     try:
-        if glob.has_magic(above):
-            names = [str(name) for name in files.glob(above) if not files.isdir(name)]
-            above = None
-        elif files.isfile(above):
-            names, above = [above], None
+        if glob.has_magic(root.path):
+            names = [name for name in files.glob(root.path) if not files.isdir(name)]
+            while glob.has_magic(folder.path):
+                folder = folder.parent
+        elif files.isfile(root.path):
+            names, folder = [root.path], root.parent
         else:
-            names = files.find(above)
+            names = files.find(root.path)
     except Exception as error:
         raise PhotographError(f"{root}: cannot be listed, {_reason(error)}.") from error
     found, others = [], 0
     for name in sorted(names):
-        place = _below(name, above)
+        place = _below(name, folder)
         if any(part.startswith(".") for part in place.parts):
             continue
-        if above is None or place.suffix.lower() in SUFFIXES:
-            found.append((root.parent / place if above is None else root / place, Path(place)))
-        else:
+        if folder is root and place.suffix.lower() not in SUFFIXES:
             others += 1
+            continue
+        found.append((folder / place, Path(place if folder is root else place.name)))
     if not found:
         raise PhotographError(f"Expected photographs in {root}. Found: {others} other files.")
     return found, others
@@ -97,7 +99,8 @@ def search_address(root: "UPath") -> tuple[list[tuple["UPath", Path]], int]:
 def list_files(folder: "UPath") -> set[str]:
     """The addresses of all files below a folder; none if there is no such folder."""
     try:
-        return {str(folder / _below(name, folder.path)) for name in folder.fs.find(folder.path)}
+        folder.fs.invalidate_cache()
+        return {str(folder / _below(name, folder)) for name in folder.fs.find(folder.path)}
     except FileNotFoundError:
         return set()
     except Exception as error:
@@ -177,12 +180,9 @@ def _make_folder(folder: "UPath") -> None:
         folder.fs.makedirs(folder.path, exist_ok=True)
 
 
-def _below(name: str, folder: str | None) -> PurePosixPath:
-    """A file's place below a folder; its own name without one."""
-    path = PurePosixPath(name.lstrip("/"))
-    if folder is None:
-        return PurePosixPath(path.name)
-    return path.relative_to(folder.strip("/"))
+def _below(name: str, folder: "UPath") -> PurePosixPath:
+    """A file's place below a folder; some stores begin their names with a slash."""
+    return PurePosixPath(name.lstrip("/")).relative_to(folder.path.strip("/"))
 
 
 def _hidden_name() -> str:

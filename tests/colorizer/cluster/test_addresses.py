@@ -60,6 +60,9 @@ def test_files_and_patterns_go_into_the_output(memory):
     assert places(plan_jobs(["memory://in/*.tif"], "out", "jpeg").jobs) == [
         ("memory://in/b.tif", "out/b.jpg", "jpeg")
     ]
+    assert places(plan_jobs(["memory://in/**/c*"], "memory://out").jobs) == [
+        ("memory://in/sub/c.tif", "memory://out/c.tif", "tiff")
+    ]
     assert places(plan_jobs(["memory://in/a.png"]).jobs) == [
         ("memory://in/a.png", "memory://in/a-colored.png", "png")
     ]
