@@ -73,7 +73,7 @@ def connect(address: str | None, workers: int) -> Iterator[Client]:
         return
     threads = max(1, count_cores() // max(1, workers))
     size = {"n_workers": workers or 1, "threads_per_worker": threads, "processes": workers > 0}
-    quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+    quiet = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
     # The second try is given below, alone; see `color_jobs`.
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
