@@ -5,7 +5,6 @@ the time of one, by twice the time of two.
 """
 
 import contextlib
-import itertools
 import os
 import shutil
 import time
@@ -13,7 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from koala_face.benchmark.files_row import write_photographs
-from koala_face.benchmark.timing import Measurement, Setup, median_seconds, number
+from koala_face.benchmark.timing import (
+    Measurement,
+    Setup,
+    link_photographs,
+    median_seconds,
+    number,
+)
 from koala_face.colorizer.colorizer import Colorizer
 from koala_face.colorizer.files import colorize_files, use_single_threads
 from koala_face.colorizer.jobs import Job, plan_jobs
@@ -64,10 +69,7 @@ def _write_archive(setup: Setup) -> tuple[list[Job], Path]:
     """Links to the photographs, and large ones, as jobs; and where the results go."""
     folder, output = setup.folder / "archive", setup.folder / "archive-colored"
     write_photographs(setup.photographs, folder, LARGE_SIDE, min(LARGE, setup.count))
-    for number_, source in enumerate(
-        itertools.islice(itertools.cycle(setup.photographs), setup.count)
-    ):
-        (folder / f"as-it-is-{number_}{source.suffix}").symlink_to(source.absolute())
+    link_photographs(setup.photographs, folder, setup.count)
     return plan_jobs([folder], output).jobs, output
 
 
