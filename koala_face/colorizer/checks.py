@@ -8,7 +8,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from koala_face.colorizer.cluster.addresses import check_place, list_files
+from koala_face.colorizer.cluster.addresses import check_place, list_files, reason_of
 from koala_face.colorizer.jobs import Job
 from koala_face.model_files.shipped import ColorizerError
 from koala_face.photographs.decoding import PhotographError
@@ -38,7 +38,7 @@ def why_impossible(job: Job) -> str | None:
     except FileNotFoundError:
         return f"{job.source}: does not exist."
     except (OSError, ValueError) as error:
-        return f"{job.source}: cannot be opened, {_reason(error)}."
+        return f"{job.source}: cannot be opened, {reason_of(error)}."
     if not stat.S_ISREG(kind):
         return f"{job.source}: is no file."
     if not isinstance(job.target, Path):
@@ -50,7 +50,7 @@ def why_impossible(job: Job) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        return f"{job.target}: cannot be written, {_reason(error)}."
+        return f"{job.target}: cannot be written, {reason_of(error)}."
     return None
 
 
@@ -88,9 +88,5 @@ def check_writable(folder: Path) -> None:
             pass
     except (OSError, ValueError) as error:
         raise PhotographError(
-            f"Expected a folder that can be written. {folder}: {_reason(error)}."
+            f"Expected a folder that can be written. {folder}: {reason_of(error)}."
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -51,7 +51,7 @@ def open_address(text: str) -> "UPath | Path":
         place.fs  # noqa: B018  asks for the package of its protocol
     except Exception as error:  # each protocol has its own
         raise PhotographError(
-            f"Expected an address that fsspec can open. Received: {text} ({_reason(error)})."
+            f"Expected an address that fsspec can open. Received: {text} ({reason_of(error)})."
         ) from error
     return Path(place.path) if place.protocol in ("file", "local") else place
 
@@ -81,7 +81,7 @@ def search_address(root: "UPath") -> tuple[list[tuple["UPath", Path]], int]:
         else:
             names = files.find(root.path)
     except Exception as error:
-        raise PhotographError(f"{root}: cannot be listed, {_reason(error)}.") from error
+        raise PhotographError(f"{root}: cannot be listed, {reason_of(error)}.") from error
     found, others = [], 0
     for name in sorted(names):
         place = _below(name, folder)
@@ -104,7 +104,7 @@ def list_files(folder: "UPath") -> set[str]:
     except FileNotFoundError:
         return set()
     except Exception as error:
-        raise PhotographError(f"{folder}: cannot be listed, {_reason(error)}.") from error
+        raise PhotographError(f"{folder}: cannot be listed, {reason_of(error)}.") from error
 
 
 def check_place(folder: "UPath") -> None:
@@ -119,7 +119,7 @@ def check_place(folder: "UPath") -> None:
         folder.fs.pipe_file(probe.path, b"")
     except Exception as error:
         raise PhotographError(
-            f"Expected a folder that can be written. {folder}: {_reason(error)}."
+            f"Expected a folder that can be written. {folder}: {reason_of(error)}."
         ) from error
     with contextlib.suppress(Exception):
         folder.fs.rm_file(probe.path)
@@ -164,13 +164,13 @@ def _insist(do: Callable[[], T], failure: str) -> T:
         try:
             return do()
         except FINAL as error:
-            raise PhotographError(f"{failure}, {_reason(error)}.") from error
+            raise PhotographError(f"{failure}, {reason_of(error)}.") from error
         except Exception as error:  # each store has its own
             if wait is None:
                 raise PhotographError(
-                    f"{failure} in {len(WAITS) + 1} tries, {_reason(error)}."
+                    f"{failure} in {len(WAITS) + 1} tries, {reason_of(error)}."
                 ) from error
-            log.info("%s, %s: tried again in %d s", failure, _reason(error), wait)
+            log.info("%s, %s: tried again in %d s", failure, reason_of(error), wait)
             time.sleep(wait)
     raise AssertionError("unreachable")
 
@@ -189,6 +189,7 @@ def _hidden_name() -> str:
     return f"{PREFIX}{secrets.token_hex(8)}{PART}"
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """The system's or the store's reason in one line, without a full stop."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split()).rstrip(".")

@@ -6,12 +6,13 @@ with the cluster to itself, so that one that takes its worker down takes no othe
 """
 
 import contextlib
+import gc
 import logging
 import os
 import queue
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 
 import dask
@@ -23,7 +24,7 @@ from koala_face.colorizer.cluster.worker import (
     Way,
     color_at,
 )
-from koala_face.colorizer.files import Outcome, count_cores
+from koala_face.colorizer.files import Outcome, count_cores, describe_failure
 from koala_face.colorizer.jobs import Job
 
 log = logging.getLogger(__name__)
@@ -60,13 +61,19 @@ def connect(address: str | None, workers: int) -> Iterator[Client]:
     """
     if address:
         way = {"scheduler_file": address} if os.path.isfile(address) else {"address": address}
+        client, reason = None, ""
         try:
             client = Client(**way, timeout=CONNECT_SECONDS)
         except (OSError, ValueError, TypeError) as error:
+            reason = str(error)
+        if client is None:
+            # Dask closes the half-made client once it is garbage: now, since in the midst of the
+            # next one's start it would wait for itself for ever.
+            gc.collect()
             raise ClusterError(
-                f"Expected a Dask scheduler at {address}. None answered ({error}). "
+                f"Expected a Dask scheduler at {address}. None answered ({reason}). "
                 "Start one: dask scheduler"
-            ) from error
+            )
         with client:
             log.info("Scheduler %s, its page %s", client.scheduler.address, client.dashboard_link)
             yield client
@@ -97,15 +104,17 @@ def color_jobs(client: Client, jobs: list[Job], way: Way) -> Iterator[Outcome]:
     scheduler = client.scheduler.address
     try:
         make_workers_ready(client, way)
-        lost: list[Job] = []
-        yield from _color(client, jobs, lost.append)
+        lost = []
+        for job, outcome in _color(client, jobs):
+            if outcome is None:
+                lost.append(job)
+            else:
+                yield outcome
+        reason = "its workers died, the second with nothing else to do: too little memory?"
         for job in lost:
             log.info("%s: its worker died; tried again, alone", job.source)
-            killed: list[Job] = []
-            yield from _color(client, [job], killed.append)
-            for _ in killed:
-                reason = "its workers died, the second with nothing else to do: too little memory?"
-                yield Outcome(job, f"{job.source}: {reason}", (), {})
+            for _, outcome in _color(client, [job]):
+                yield outcome or Outcome(job, f"{job.source}: {reason}", (), {})
     except (OSError, CancelledError) as error:  # what Dask raises without its scheduler
         raise ClusterError(
             f"The scheduler {scheduler} is gone. What is coloured stays; give the command again, "
@@ -127,8 +136,8 @@ def make_workers_ready(client: Client, way: Way) -> None:
         ) from error
 
 
-def _color(client: Client, jobs: list[Job], give_up: Callable) -> Iterator[Outcome]:
-    """Keep every thread of every worker busy; jobs whose worker died go to `give_up`."""
+def _color(client: Client, jobs: list[Job]) -> Iterator[tuple[Job, Outcome | None]]:
+    """Keep every thread of every worker busy; a job whose worker died has no outcome."""
     waiting, flying = deque(jobs), {}
     ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
     threads, counted = 0, float("-inf")
@@ -148,15 +157,13 @@ def _color(client: Client, jobs: list[Job], give_up: Callable) -> Iterator[Outco
             continue
         job = flying.pop(future.key)
         if future.status == "finished":
-            yield future.result()
+            yield job, future.result()
         elif future.status in ("cancelled", "lost"):
             raise CancelledError(future.key)
         elif isinstance(error := future.exception(), KilledWorker):
-            give_up(job)
+            yield job, None
         else:
-            yield Outcome(
-                job, f"{job.source}: unexpected {type(error).__name__} ({error}).", (), {}
-            )
+            yield job, Outcome(job, describe_failure(job, error), (), {})
 
 
 def count_threads(client: Client) -> int:

@@ -125,7 +125,8 @@ def test_another_model_is_refused(folder):
 def test_no_scheduler(folder, monkeypatch):
     monkeypatch.setattr("koala_face.colorizer.cluster.client.CONNECT_SECONDS", 0.5)
     words = ["scans", *OUT]
-    for address in ("tcp://127.0.0.1:9", "nonsense", "no://such"):
+    # Several times in one process, as in a notebook: what failed is closed before the next.
+    for address in ("tcp://127.0.0.1:9", "nonsense", "no://such") * 4:
         with pytest.raises(ClusterError, match=f"Expected a Dask scheduler at {address}. None"):
             main([*words, "--cluster", address])
 
