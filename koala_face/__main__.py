@@ -19,8 +19,12 @@ COMMANDS = {
     "publish": "make a model file that ships, with its scores in it",
     "benchmark": "time this package beside the ancestors' way",
 }
-# Commands that are a folder, not a file.
-FOLDERS = ("web", "benchmark")
+# Commands that lie in a folder.
+PLACES = {
+    "web": "web.__main__",
+    "weights": "backbones.weights",
+    "benchmark": "benchmark.__main__",
+}
 # What most people come for.
 FIRST = {
     "web": "a page in the browser: drop photographs, fetch them in colour",
@@ -37,7 +41,7 @@ def main() -> None:
 
 def load_command(name: str) -> types.ModuleType:
     """The module of a command, with its `main`."""
-    return importlib.import_module(f"koala_face.{name}" + ".__main__" * (name in FOLDERS))
+    return importlib.import_module(f"koala_face.{PLACES.get(name, name)}")
 
 
 def _choose() -> int | None:

@@ -136,7 +136,7 @@ def find_models(config: CompareConfig, usable: list[str]) -> dict[str, Path]:
     if not models:
         raise CompareError(
             "Expected something to compare: no descriptor's weights are here, and no --model is "
-            "given. Fetch weights with python -m koala_face.weights, or add the descriptor none."
+            "given. Fetch weights with python -m koala_face weights, or add the descriptor none."
         )
     return models
 

@@ -95,7 +95,7 @@ def test_another_networks_file_is_refused(tmp_path, shapes):
 @pytest.mark.weights
 @pytest.mark.parametrize("name", ["vgg19", "inception_resnet_v2"])
 def test_the_published_file_as_keras_itself_loads_it(name, astronaut):
-    """`python -m koala_face.weights --download vgg19,inception_resnet_v2` fetches them."""
+    """`python -m koala_face weights --download vgg19,inception_resnet_v2` fetches them."""
     backbone = backbones.find_backbone(name)
     path = backbones.locate_weights(backbone)
     verify(backbone.weights_file, path)

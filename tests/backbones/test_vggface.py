@@ -87,7 +87,7 @@ def test_a_missing_layer_is_named(tmp_path):
 
 @pytest.mark.weights
 def test_the_published_file(astronaut, grace_hopper):
-    """`python -m koala_face.weights --download vggface` fetches it."""
+    """`python -m koala_face weights --download vggface` fetches it."""
     backbone = backbones.find_backbone("vggface")
     path = backbones.locate_weights(backbone)
     verify(backbone.weights_file, path)
