@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "score a model on a folder of portraits, beside baselines and the paper's rows",
     "compare": "train and compare the descriptors (Tables V and VI)",
     "embed": "compute a folder's vectors from a descriptor into an HDF5 file (Section II.C)",
+    "tune": "tune a descriptor for colour: a softmax on clusters of colours (Section IV)",
     "weights": "list, fetch and verify the descriptors' weights",
     "export": "write a model as .h5, SavedModel, TensorFlow Lite or ONNX for other programs",
     "publish": "make a model file that ships, with its scores in it",
