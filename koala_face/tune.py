@@ -70,11 +70,13 @@ class TuneConfig:
     classes: int = setting(32, "clusters of colours")  # this and what follows: our choice
     color_only: bool = setting(True, "leave gray and tinted portraits out")
     holdout: float = setting(0.2, "share of the shoots that is held out, for the accuracy")
-    hidden: int = setting(128, "units of the head's hidden layer, 0 for none")
-    dropout: float = setting(0.5, "share of the head's inputs that each step leaves out")
-    epochs: int = setting(200, "epochs at most; it ends when the portraits kept apart gain no more")
+    hidden: int = setting(0, "units of a hidden layer below the softmax, 0 for none")
+    weight_decays: tuple[float, ...] = setting(
+        (3.0, 1.0, 0.3, 0.1, 0.03), "factors on the kernels' squares, each is tried"
+    )
+    epochs: int = setting(100, "epochs at most; it ends when the portraits kept apart gain no more")
     batch_size: int = setting(64, "portraits per step")
-    learning_rate: float = setting(0.0003, "Adam's")
+    learning_rate: float = setting(0.001, "Adam's")
     seed: int = setting(0, "of the clusters, the first weights and the order")
     output: str | None = setting(
         None, "the descriptor file (default: tuned/DESCRIPTOR-TARGETS-CLASSES.h5)", short="-o"
@@ -94,7 +96,7 @@ def check_inputs(config: TuneConfig) -> Backbone:
         ("classes", 2 <= config.classes <= 1000, "2 to 1000"),
         ("holdout", 0 < config.holdout < 1, "a share within 0-1"),
         ("hidden", 0 <= config.hidden <= 4096, "0 to 4096"),
-        ("dropout", 0 <= config.dropout < 1, "0 or more, below 1"),
+        ("weight_decays", config.weight_decays and min(config.weight_decays) >= 0, "0 or more"),
         ("epochs", config.epochs >= 1, "1 or more"),
         ("batch_size", config.batch_size >= 1, "1 or more"),
         ("learning_rate", config.learning_rate > 0, "a number above 0"),
@@ -134,16 +136,17 @@ def tune(config: TuneConfig) -> dict:
         *(backbone.name, backbone.layer, len(targets.names), *map(len, parts)),
     )
     tf.keras.utils.set_random_seed(config.seed)
-    shape = (backbone.embedding_dim, config.hidden, len(targets.names))
+    build = functools.partial(build_head, backbone.embedding_dim, config.hidden, len(targets.names))
     pairs = list(zip(features, targets.labels, strict=True))
-    weights, losses = train_head(build_head(*shape, config.dropout), *pairs[:2], recipe(config))
-    head = build_head(*shape)
-    head.set_weights(weights)
+    trained = train_head(build, config.weight_decays, *pairs[:2], recipe(config))
+    head = build()
+    head.set_weights(trained.weights)
     probabilities = head.predict(features[2], verbose=0)
     found = {
         "classes": targets.names if config.targets == FOLDERS else len(targets.names),
         "portraits": dict(zip(("train", "to_stop_by", "held_out"), map(len, parts), strict=True)),
-        "epochs": len(losses),
+        "weight_decay": trained.weight_decay,
+        "epochs": trained.epochs,
         "accuracy": measure(targets, probabilities),
     }
     return write(config, backbone, head, targets, found)

@@ -143,21 +143,25 @@ def write_head(file: h5py.File, facts: dict[str, str | int], centers: np.ndarray
         file.create_dataset(CENTERS, data=centers)
 
 
-def build_head(features: int, hidden: int, classes: int, dropout: float = 0.0) -> tf.keras.Model:
-    """The head as a network: (features,) to (classes,) probabilities.
+def build_head(
+    features: int, hidden: int, classes: int, weight_decay: float = 0.0
+) -> tf.keras.Model:
+    """The head as a network: (features,) to (classes,) probabilities, at first all the same.
 
     Args:
         hidden: units of the hidden layer, 0 for none.
-        dropout: before each layer, for training alone: a file's head has none.
+        weight_decay: factor on the kernels' squares, for training alone.
     """
     import tensorflow as tf
 
+    layers, regularizers = tf.keras.layers, tf.keras.regularizers
+    decay = {"kernel_regularizer": regularizers.L2(weight_decay)} if weight_decay else {}
     x = inputs = tf.keras.Input((features,), name="features")
-    for units, activation, name in ((hidden, "relu", HIDDEN), (classes, "softmax", SOFTMAX)):
-        if units and dropout:
-            x = tf.keras.layers.Dropout(dropout, name=f"{name}_dropout")(x)
-        if units:
-            x = tf.keras.layers.Dense(units, activation=activation, name=name)(x)
+    if hidden:
+        x = layers.Dense(hidden, activation="relu", name=HIDDEN, **decay)(x)
+    x = layers.Dense(
+        classes, activation="softmax", kernel_initializer="zeros", name=SOFTMAX, **decay
+    )(x)
     return tf.keras.Model(inputs, x, name="tuned")
 
 
