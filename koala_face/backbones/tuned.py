@@ -13,7 +13,6 @@ import functools
 import hashlib
 import io
 import json
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +37,7 @@ ATTRIBUTES = {
     "classes": int,
 }
 # A stranger's file must not fill the memory.
-LARGEST_BYTES, LARGEST_DIM = 2**26, 2**14
+LARGEST_BYTES, LARGEST_DIM, LONGEST_TEXT = 2**26, 2**14, 2**16
 
 
 class DescriptorFileError(KoalaFaceError):
@@ -137,8 +136,9 @@ def parse_head(content: bytes, name: str) -> Head:
 
 def write_head(file: h5py.File, facts: dict[str, str | int], centers: np.ndarray | None) -> None:
     """Write what `parse_head` finds beside the weights; `facts` are the `ATTRIBUTES`."""
-    for key in ATTRIBUTES:
-        file.attrs[f"koala_face_{key}"] = facts[key]
+    for key, kind in ATTRIBUTES.items():
+        value = facts[key]
+        file.attrs[f"koala_face_{key}"] = np.bytes_(value.encode()) if kind is str else value
     if centers is not None:
         file.create_dataset(CENTERS, data=centers)
 
@@ -179,18 +179,21 @@ def attach(base: tf.keras.Model, head: Head) -> tf.keras.Model:
     return tf.keras.Model(base.inputs[0], x, name="tuned")
 
 
-def _attribute(file: h5py.File, key: str, kind: type):
-    """An attribute of one value; its size is looked at before it is read."""
+def _attribute(file: h5py.File, key: str, kind: type) -> str | int:
+    """An attribute of one value; its type is looked at before it is read.
+
+    Texts are stored in place: those of variable length lie in a heap, of which HDF5 reads damaged
+    ones beyond the end of the memory.
+    """
     name = f"koala_face_{key}"
     if name not in file.attrs:
         raise ValueError(f"it has no attribute {name}")
-    if math.prod(file.attrs.get_id(name).shape or ()) > 1:
-        raise ValueError(f"{name} has several values")
+    stored = file.attrs.get_id(name)
+    fits = stored.dtype.kind == {str: "S", int: "i"}[kind] and stored.shape == ()
+    if not fits or stored.dtype.itemsize > LONGEST_TEXT:
+        raise ValueError(f"{name} is no {kind.__name__} stored in place")
     value = file.attrs[name]
-    value = value.item() if isinstance(value, np.generic) else value
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ValueError(f"{name} is no {kind.__name__}")
-    return value
+    return value.decode() if kind is str else int(value)
 
 
 def _read_layers(file: h5py.File, classes: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
