@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from support.tuned_descriptors import CLASSES, make_head, save_descriptor
 
 from koala_face import backbones
 from koala_face.backbones import preprocessing
@@ -48,6 +49,24 @@ def test_same_vectors_as_keras_vggface(authority, layer):
     # Probabilities within 1e-5; hidden values, of hundreds, within 1e-5 of the largest.
     largest = 1.0 if layer == "fc8" else expected.max()
     np.testing.assert_allclose(vector / largest, expected / largest, rtol=0, atol=1e-5)
+
+
+def test_a_tuned_head_stands_on_fc7(authority, tmp_path):
+    """Section IV: the output layer stripped off, a softmax of K in its place."""
+    head = make_head(4096)
+    kernel, bias = (0.02 * value for value in head.get_weights())
+    head.set_weights([kernel, bias])
+    sha256 = backbones.weights_sha256(authority.weights_path)
+    facts = {"backbone": "vggface", "layer": "fc7", "weights_sha256": sha256}
+    path = save_descriptor(tmp_path / "x.h5", head=head, **facts)
+    backbone = backbones.find_backbone(f"tuned:{path}")
+    assert (backbone.input_size, backbone.embedding_dim) == (224, CLASSES)
+    descriptor = backbones.build_descriptor(backbone, authority.weights_path)
+    vector = descriptor(authority.pictures, training=False).numpy()[0]
+    odds = np.exp(authority.outputs["fc7"][0] @ kernel + bias)
+    assert np.ptp(odds / odds.sum()) > 0.01, "too even to compare"
+    np.testing.assert_allclose(vector, odds / odds.sum(), rtol=0, atol=1e-4)
+    assert descriptor.count_params() == PARAMETERS["fc7"] + 12 + 4096 * CLASSES + CLASSES
 
 
 def test_preprocessing_is_that_of_keras_vggface(authority):
