@@ -56,9 +56,9 @@ def test_a_tuned_head_stands_on_fc7(authority, tmp_path):
     head = make_head(4096)
     kernel, bias = (0.02 * value for value in head.get_weights())
     head.set_weights([kernel, bias])
-    sha256 = backbones.weights_sha256(authority.weights_path)
-    facts = {"backbone": "vggface", "layer": "fc7", "weights_sha256": sha256}
-    path = save_descriptor(tmp_path / "x.h5", head=head, **facts)
+    path = save_descriptor(
+        tmp_path / "x.h5", "vggface", "fc7", weights=authority.weights_path, head=head
+    )
     backbone = backbones.find_backbone(f"tuned:{path}")
     assert (backbone.input_size, backbone.embedding_dim) == (224, CLASSES)
     descriptor = backbones.build_descriptor(backbone, authority.weights_path)

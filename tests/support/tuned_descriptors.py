@@ -21,10 +21,12 @@ def make_head(features, classes=CLASSES, hidden=0, seed=0):
     return head
 
 
-def save_descriptor(path, name="none", layer=None, targets="colors", head=None, **changes):
+def save_descriptor(
+    path, name="none", layer=None, weights=None, targets="colors", head=None, **changes
+):
     """Write a descriptor file on a network whose weights are here; gives the path as text."""
     base = find_backbone(name, layer)
-    weights = locate_weights(base)
+    weights = locate_weights(base, weights)
     head = head or make_head(base.embedding_dim)
     facts = {
         "backbone": base.name,
