@@ -15,23 +15,23 @@ from koala_face.backbones import (
     locate_weights,
     weights_sha256,
 )
+from koala_face.figures.report import make_folder
 from koala_face.foundation.commands import as_command, flag_name, parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import replacing, short_name
 from koala_face.photographs.reading import find_photographs
 
 if TYPE_CHECKING:
-    import numpy as np
     import tensorflow as tf
 
     from koala_face.data.portraits import Portraits
-    from koala_face.training.head import HeadRecipe
     from koala_face.training.targets import Targets
 
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
 log = logging.getLogger("koala_face.tune")
 
 COLORS, FOLDERS = "colors", "folders"
+LARGEST_CLASSES = 500
 # The layer below the output layer, which is stripped off.
 STRIPPED = {
     "vggface": "fc7",
@@ -93,7 +93,7 @@ def check_inputs(config: TuneConfig) -> Backbone:
         PhotographError, BackboneError, WeightsError: from the portraits and the descriptor.
     """
     for name, fits, words in (
-        ("classes", 2 <= config.classes <= 1000, "2 to 1000"),
+        ("classes", 2 <= config.classes <= LARGEST_CLASSES, f"2 to {LARGEST_CLASSES}"),
         ("holdout", 0 < config.holdout < 1, "a share within 0-1"),
         ("hidden", 0 <= config.hidden <= 4096, "0 to 4096"),
         ("weight_decays", config.weight_decays and min(config.weight_decays) >= 0, "0 or more"),
@@ -101,6 +101,7 @@ def check_inputs(config: TuneConfig) -> Backbone:
         ("batch_size", config.batch_size >= 1, "1 or more"),
         ("learning_rate", config.learning_rate > 0, "a number above 0"),
         ("seed", config.seed >= 0, "0 or more"),
+        ("output", config.output is None or config.output.endswith(".h5"), "a file NAME.h5"),
     ):
         if not fits:
             raise TuneError(
@@ -126,7 +127,8 @@ def tune(config: TuneConfig) -> dict:
     import tensorflow as tf
 
     from koala_face.backbones.tuned import build_head
-    from koala_face.training.head import train_head
+    from koala_face.evaluation.target_accuracy import measure_targets
+    from koala_face.training.head import HeadRecipe, train_head
 
     parts = split(load(config, backbone), config.holdout)
     targets = find_targets(config, parts)
@@ -138,7 +140,8 @@ def tune(config: TuneConfig) -> dict:
     tf.keras.utils.set_random_seed(config.seed)
     build = functools.partial(build_head, backbone.embedding_dim, config.hidden, len(targets.names))
     pairs = list(zip(features, targets.labels, strict=True))
-    trained = train_head(build, config.weight_decays, *pairs[:2], recipe(config))
+    recipe = HeadRecipe(config.epochs, config.batch_size, config.learning_rate)
+    trained = train_head(build, config.weight_decays, *pairs[:2], recipe)
     head = build()
     head.set_weights(trained.weights)
     probabilities = head.predict(features[2], verbose=0)
@@ -147,7 +150,7 @@ def tune(config: TuneConfig) -> dict:
         "portraits": dict(zip(("train", "to_stop_by", "held_out"), map(len, parts), strict=True)),
         "weight_decay": trained.weight_decay,
         "epochs": trained.epochs,
-        "accuracy": measure(targets, probabilities),
+        "accuracy": measure_targets(probabilities, *targets[1:]),
     }
     return write(config, backbone, head, targets, found)
 
@@ -188,27 +191,8 @@ def find_targets(config: TuneConfig, parts: list["Portraits"]) -> "Targets":
     from koala_face.training.targets import color_targets, folder_targets
 
     if config.targets == FOLDERS:
-        return folder_targets(parts, seen=2)
+        return folder_targets(parts, 2, LARGEST_CLASSES)
     return color_targets(parts, 2, config.classes, config.seed)
-
-
-def recipe(config: TuneConfig) -> "HeadRecipe":
-    """The part of the config that the head's training reads."""
-    from koala_face.training.head import HeadRecipe
-
-    return HeadRecipe(config.epochs, config.batch_size, config.learning_rate)
-
-
-def measure(targets: "Targets", probabilities: "np.ndarray") -> dict:
-    """The accuracy on the portraits held out, the last part."""
-    from koala_face.evaluation import target_accuracy
-
-    counts = target_accuracy.count_classes(targets.labels[:-1], len(targets.names))
-    found = target_accuracy.measure_accuracy(probabilities, targets.labels[-1], counts)
-    if targets.centers is not None:
-        colors = (targets.colors[-1], targets.centers)
-        found["colors"] = target_accuracy.measure_colors(probabilities, *colors)
-    return found
 
 
 def write(
@@ -224,9 +208,8 @@ def write(
     from koala_face.model_files.files import save_network
 
     count = len(targets.names)
-    default = f"tuned/{backbone.plain_name}-{config.targets}-{count}.h5"
-    path = Path(config.output or default)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(config.output or f"tuned/{backbone.plain_name}-{config.targets}-{count}.h5")
+    make_folder(path.parent)
     training = {
         "command": as_command("tune", config, left_out=("cache", "output"), paths=PATHS),
         "data": [short_name(folder) for folder in (config.data, *config.extra_data)],

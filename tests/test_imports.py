@@ -108,6 +108,7 @@ def run_python(program):
         ("train", ["--data", "no/where"], "no/where"),
         ("compare", ["--validation", "no/where"], "no/where"),
         ("embed", ["--data", "no/where"], "no/where"),
+        ("tune", ["--data", "no/where"], "no/where"),
         ("evaluate", ["--model", "no.h5"], "no.h5"),
         ("export", ["no.h5"], "no.h5"),
     ],

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from support.crafted_hdf5 import CRAFTS
 from support.tuned_descriptors import save_descriptor
 
 from koala_face import colorize, compare, embed, evaluate, export, publish, train, tune
@@ -231,6 +232,16 @@ def test_a_model_without_the_descriptor_that_it_names_is_refused(damage, message
             colorize.main(words(tmp_path / "model.h5", "-o", tmp_path / "o.png", "--model", path))
 
 
+@pytest.mark.parametrize("craft", CRAFTS, ids=lambda craft: craft.__name__)
+def test_a_model_that_carries_what_does_harm_is_refused(craft, model, tmp_path):
+    path = tmp_path / "model.h5"
+    path.write_bytes(model.read_bytes())
+    with h5py.File(path, "r+") as file:
+        craft(file, "koala_face_descriptor")
+    with pytest.raises(ModelFileError, match=r"model\.h5"):
+        load_model(path)
+
+
 @pytest.fixture(scope="module")
 def oracle_model(tuned, portraits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("oracle")
@@ -331,13 +342,14 @@ def test_a_descriptor_that_says_nothing_learns_the_prior(tuned, portraits, tmp_p
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--classes", "1"], "--classes as 2 to 1000"),
+        (["--classes", "1"], "--classes as 2 to 500"),
+        (["-o", "head.json"], "--output as a file NAME.h5"),
         (["--holdout", "0"], "--holdout as a share"),
         (["--weight-decays", "-1"], "--weight-decays as"),
         (["--data", "nowhere"], "nowhere"),
         (["--backbone", "vgg19"], "vgg19_weights.*weights --download vgg19"),
         (["--layer", "fc9"], "Expected a layer of none"),
-        (["--classes", "900"], "fewer --classes"),
+        (["--classes", "400"], "fewer --classes"),
         (["--targets", "folders", "--data", "{flat}"], "in none, such as eileen0.png"),
         (["--data", "{flat}", "--holdout", "0.999999"], "take another --holdout"),
     ],

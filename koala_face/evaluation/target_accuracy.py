@@ -1,5 +1,7 @@
 """How well a tuned descriptor tells its targets, beside chance and the prior (Section IV)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from koala_face.evaluation.bootstrap import RESAMPLES, estimate_means
@@ -8,9 +10,24 @@ from koala_face.evaluation.bootstrap import RESAMPLES, estimate_means
 GUESSES = (1, 5)
 
 
-def count_classes(labels: list[np.ndarray], classes: int) -> np.ndarray:
-    """How many portraits are of each class, (K,)."""
-    return np.bincount(np.concatenate(labels), minlength=classes)
+def measure_targets(
+    probabilities: np.ndarray,
+    labels: Sequence[np.ndarray],
+    colors: Sequence[np.ndarray] | None = None,
+    centers: np.ndarray | None = None,
+) -> dict:
+    """Both of what follows, for lists of portraits of which the last was held out.
+
+    Args:
+        probabilities: (N, K) of the last list.
+        labels: (N,) true classes of each list.
+        colors: (N, C) of each list, and `centers`, (K, C), of clusters of colours.
+    """
+    counts = np.bincount(np.concatenate(labels[:-1]), minlength=probabilities.shape[1])
+    found = measure_accuracy(probabilities, labels[-1], counts)
+    if centers is not None:
+        found["colors"] = measure_colors(probabilities, colors[-1], centers)
+    return found
 
 
 def measure_accuracy(

@@ -40,12 +40,12 @@ def color_targets(parts: Sequence[Portraits], seen: int, classes: int, seed: int
     return Targets([str(number) for number in range(classes)], labels, colors, centers)
 
 
-def folder_targets(parts: Sequence[Portraits], seen: int) -> Targets:
+def folder_targets(parts: Sequence[Portraits], seen: int, most: int) -> Targets:
     """The first sub-folder's name, in the order of the alphabet.
 
     Raises:
-        TargetsError: for a portrait in no sub-folder, fewer than two of these, or one without a
-            portrait in the first `seen` lists.
+        TargetsError: for a portrait in no sub-folder, fewer than two of these or more than
+            `most`, or one without a portrait in the first `seen` lists.
     """
     paths = [path for part in parts for path in part.paths]
     if outside := [path for path in paths if "/" not in path]:
@@ -55,11 +55,11 @@ def folder_targets(parts: Sequence[Portraits], seen: int) -> Targets:
         )
     names = sorted({_class(path) for path in paths})
     known = {_class(path) for part in parts[:seen] for path in part.paths}
-    if len(names) < 2 or len(known) < len(names):
+    if not 2 <= len(names) <= most or len(known) < len(names):
         rare = [name for name in names if name not in known]
         raise TargetsError(
-            "Expected two sub-folders or more, each with portraits left to train on. Received: "
-            f"{len(names)}{', without any: ' + ', '.join(rare) if rare else ''}."
+            f"Expected 2 to {most} sub-folders, each with portraits left to train on. Received: "
+            f"{len(names)}{', without any: ' + ', '.join(rare[:10]) if rare else ''}."
         )
     number = {name: place for place, name in enumerate(names)}
     return Targets(

@@ -53,6 +53,11 @@ def test_known_variance_by_hand():
     assert even["known"] == pytest.approx(0)
 
 
-def test_classes_are_counted_over_lists():
-    counts = target_accuracy.count_classes([np.array([0, 2]), np.array([2])], 4)
-    assert counts.tolist() == [1, 0, 2, 0]
+def test_the_prior_is_that_of_the_lists_before_the_last():
+    labels = [np.array([0, 2]), np.array([2]), np.array([2, 0])]
+    found = target_accuracy.measure_targets(np.eye(3)[[0, 0]], labels)
+    assert (found["top1"]["accuracy"], found["top1"]["prior"]) == (0.5, 0.5)
+    smoothed = np.array([2, 1, 3]) / 6
+    expected = -np.log(smoothed[[2, 0]]).mean()
+    assert found["prior_cross_entropy"] == pytest.approx(expected)
+    assert "colors" not in found
