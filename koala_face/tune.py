@@ -75,8 +75,8 @@ class TuneConfig:
         (3.0, 1.0, 0.3, 0.1, 0.03), "factors on the kernels' squares, each is tried"
     )
     epochs: int = setting(100, "epochs at most; it ends when the portraits kept apart gain no more")
-    batch_size: int = setting(64, "portraits per step")
-    learning_rate: float = setting(0.001, "Adam's")
+    batch_size: int = setting(256, "portraits per step")
+    learning_rate: float = setting(0.0001, "Adam's; at ten times as much steps are too coarse")
     seed: int = setting(0, "of the clusters, the first weights and the order")
     output: str | None = setting(
         None, "the descriptor file (default: tuned/DESCRIPTOR-TARGETS-CLASSES.h5)", short="-o"

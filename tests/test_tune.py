@@ -41,6 +41,10 @@ def portraits(tmp_path_factory, astronaut, grace_hopper):
     return folder
 
 
+# Forty portraits make few steps of the default size.
+STEPS = ("--weight-decays", 0.1, "--learning-rate", 0.001, "--batch-size", 8)
+
+
 def words(*given):
     return [str(word) for word in given]
 
@@ -50,7 +54,7 @@ def tuned(portraits, tmp_path_factory):
     """What `tune` gave with the real FaceNet: its report, its file, its cache."""
     folder = tmp_path_factory.mktemp("tuned")
     argv = words("--data", portraits, "--backbone", "facenet", "--classes", 2, "--holdout", 0.25)
-    argv += words("--cache", folder / "cache", "-o", folder / "kinds.h5", "--weight-decays", 0.1)
+    argv += words("--cache", folder / "cache", "-o", folder / "kinds.h5", *STEPS)
     assert tune.main(argv) == 0
     return folder / "kinds.h5", json.loads((folder / "kinds.json").read_text()), folder / "cache"
 
@@ -86,7 +90,7 @@ def test_the_file_says_what_it_is(tuned, portraits):
 def test_the_same_seed_gives_the_same_head(tuned, portraits, tmp_path):
     file, _, cache = tuned
     argv = words("--data", portraits, "--backbone", "facenet", "--classes", 2, "--holdout", 0.25)
-    argv += words("--cache", cache, "-o", tmp_path / "again.h5", "--weight-decays", 0.1)
+    argv += words("--cache", cache, "-o", tmp_path / "again.h5", *STEPS)
     tune.main(argv)
     one, other = (find_backbone(f"tuned:{path}").head for path in (file, tmp_path / "again.h5"))
     for expected, found in zip(one.layers[0], other.layers[0], strict=True):
@@ -319,7 +323,7 @@ def test_two_files_of_one_name_are_no_two_columns(tmp_path):
 
 def test_folders_are_classes_too(tuned, portraits, tmp_path):
     argv = words("--data", portraits, "--backbone", "facenet", "--targets", "folders")
-    argv += words("--holdout", 0.25, "--cache", tuned[2], "-o", tmp_path / "who.h5")
+    argv += words("--holdout", 0.25, "--cache", tuned[2], "-o", tmp_path / "who.h5", *STEPS)
     assert tune.main(argv) == 0
     training = json.loads((tmp_path / "who.json").read_text())["training"]
     assert training["classes"] == ["eileen", "grace"]

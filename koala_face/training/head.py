@@ -20,8 +20,8 @@ class HeadRecipe(NamedTuple):
     """
 
     epochs: int = 100
-    batch_size: int = 64
-    learning_rate: float = 0.001
+    batch_size: int = 256
+    learning_rate: float = 0.0001
     patience: int = 5
 
 
