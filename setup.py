@@ -33,7 +33,9 @@ EXTRAS = {
         "ruff>=0.12,<1",  # checks and formats
         "mypy>=1.14,<3",  # checks the types of the public names
         "pillow-heif>=0.22,<2",  # opens the photographs of phones
+        "scikit-learn>=1.2,<2",  # `tune`, see below
     ],
+    "tune": ["scikit-learn>=1.2,<2"],  # `koala-face tune` finds clusters of colours
     "web": [
         "starlette>=0.40,<2",  # `koala-face web`: which answer belongs to which address
         "uvicorn>=0.30,<1",  # serves it

@@ -14,13 +14,18 @@ COMMANDS = {
     "evaluate": "score a model on a folder of portraits, beside baselines and the paper's rows",
     "compare": "train and compare the descriptors (Tables V and VI)",
     "embed": "compute a folder's vectors from a descriptor into an HDF5 file (Section II.C)",
+    "tune": "tune a descriptor for colour: a softmax on clusters of colours (Section IV)",
     "weights": "list, fetch and verify the descriptors' weights",
     "export": "write a model as .h5, SavedModel, TensorFlow Lite or ONNX for other programs",
     "publish": "make a model file that ships, with its scores in it",
     "benchmark": "time this package beside the ancestors' way",
 }
-# Commands that are a folder, not a file.
-FOLDERS = ("web", "benchmark")
+# Commands that lie in a folder.
+PLACES = {
+    "web": "web.__main__",
+    "weights": "backbones.weights",
+    "benchmark": "benchmark.__main__",
+}
 # What most people come for.
 FIRST = {
     "web": "a page in the browser: drop photographs, fetch them in colour",
@@ -37,7 +42,7 @@ def main() -> None:
 
 def load_command(name: str) -> types.ModuleType:
     """The module of a command, with its `main`."""
-    return importlib.import_module(f"koala_face.{name}" + ".__main__" * (name in FOLDERS))
+    return importlib.import_module(f"koala_face.{PLACES.get(name, name)}")
 
 
 def _choose() -> int | None:

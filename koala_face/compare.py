@@ -39,7 +39,9 @@ class CompareConfig:
 
     data: str = setting("data/helen/train", "folder of training portraits")  # II.B
     validation: str = setting("data/helen/test", "folder on which all are measured")  # II.B
-    backbones: tuple[str, ...] = setting(BACKBONE_NAMES, "descriptors to train and compare")
+    backbones: tuple[str, ...] = setting(
+        BACKBONE_NAMES, "descriptors to train and compare, tuned:FILE and oracle:FILE among them"
+    )
     networks: tuple[str, ...] = setting(
         (PAPER,), f"networks to train, each with every descriptor: {', '.join(NETWORKS)}"
     )
@@ -76,15 +78,22 @@ def find_pairs(config: CompareConfig) -> dict[str, tuple[str, str]]:
     The name is the descriptor's, behind the network's where that is not the paper's.
 
     Raises:
-        CompareError: for a name that is no network's.
+        BackboneError, DescriptorFileError: for a name that is no descriptor's.
+        CompareError: for a name that is no network's, and for two descriptor files of one name.
     """
     for network in config.networks:
         if network not in NETWORKS:
             raise CompareError(
                 f"Expected networks out of {', '.join(NETWORKS)}. Received: {network!r}."
             )
+    names = {backbone: find_backbone(backbone).plain_name for backbone in config.backbones}
+    if len(set(names.values())) < len(names):
+        raise CompareError(
+            f"Expected descriptor files of different names. Received: {', '.join(names)}. "
+            "Rename one."
+        )
     return {
-        backbone if network == PAPER else f"{network}-{backbone}": (network, backbone)
+        names[backbone] if network == PAPER else f"{network}-{names[backbone]}": (network, backbone)
         for network in config.networks
         for backbone in config.backbones
     }
@@ -136,7 +145,7 @@ def find_models(config: CompareConfig, usable: list[str]) -> dict[str, Path]:
     if not models:
         raise CompareError(
             "Expected something to compare: no descriptor's weights are here, and no --model is "
-            "given. Fetch weights with python -m koala_face.weights, or add the descriptor none."
+            "given. Fetch weights with python -m koala_face weights, or add the descriptor none."
         )
     return models
 
@@ -179,7 +188,7 @@ def is_finished(folder: RunFolder, asked: dict) -> bool:
     # A setting that a run of an earlier version does not know was then as is its default now.
     defaults, expected = run_settings(TrainConfig()), run_settings(TrainConfig(**asked))
     found = defaults | before
-    differing = [key for key, value in expected.items() if found[key] != value]
+    differing = [key for key, value in expected.items() if found.get(key) != value]
     if differing:
         raise CompareError(
             f"Expected the run in {folder.path} to be of this comparison. These settings differ:\n"

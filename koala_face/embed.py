@@ -4,7 +4,7 @@ import dataclasses
 import logging
 from pathlib import Path
 
-from koala_face.backbones import BACKBONE_NAMES, Backbone, find_backbone, locate_weights
+from koala_face.backbones import CHOICES, Backbone, find_backbone, locate_weights
 from koala_face.foundation.commands import parse_config, run, setting
 from koala_face.photographs.reading import find_photographs
 
@@ -20,7 +20,7 @@ class EmbedConfig:
     """
 
     data: str = setting("data/helen/train", "folder of portraits, searched recursively")
-    backbone: str = setting("vggface", "descriptor", choices=BACKBONE_NAMES)  # II.C
+    backbone: str = setting("vggface", f"descriptor: {CHOICES}")  # II.C
     layer: str | None = setting(None, "layer of the descriptor, such as fc7 of vggface")
     weights: str | None = setting(None, "weights file of the descriptor")
     output: str | None = setting(None, "the HDF5 file (default: the one in --cache)")
@@ -35,7 +35,7 @@ def embed(config: EmbedConfig) -> Path | None:
     # Both before TensorFlow loads: what is missing shows at once.
     find_photographs(config.data)
     locate_weights(backbone, config.weights)
-    if backbone.weights_file is None:
+    if backbone.weights_file is None and backbone.head is None:
         log.info("The descriptor none gives zeros: nothing to compute, no file to write.")
         return None
     from koala_face.data.embeddings import embed_folder

@@ -64,7 +64,9 @@ def check_inputs(config: EvaluateConfig) -> None:
             raise EvaluateError(
                 f"Expected {flag_name(name)} of {least} or more. Received: {getattr(config, name)}."
             )
-    check_model(Path(config.model or shipped_model(config.variant)), config.weights)
+    model = Path(config.model or shipped_model(config.variant))
+    # Portraits shown as old photographs go through the descriptor again.
+    check_model(model, config.weights, in_color=not config.aged)
     find_photographs(config.data)
     if config.train_data:
         find_photographs(config.train_data)
@@ -175,7 +177,7 @@ def load_truth(config: EvaluateConfig, description: "ModelDescription") -> "Port
     from koala_face.data.portraits import load_portraits
     from koala_face.data.selection import without_gray
 
-    backbone = find_backbone(description.backbone, description.layer)
+    backbone = find_backbone(*description.descriptor)
     portraits = load_portraits(
         config.data, config.size, backbone, config.cache, config.weights, config.strict
     )

@@ -101,7 +101,7 @@ def load_gray_network(
     from koala_face.model_files.files import load_model
 
     colorizer, description = load_model(model_path)
-    backbone = find_backbone(description.backbone, description.layer)
+    backbone = find_backbone(*description.descriptor)
     descriptor = build_descriptor(backbone, locate_weights(backbone, weights))
     network = build_gray_network(colorizer, descriptor, description.size, backbone.input_size)
     return network, description

@@ -27,7 +27,7 @@ log = logging.getLogger("koala_face.publish")
 MEASURED_SIZE = 256
 # What two models have in common whose weights can be mixed.
 ALIKE = (
-    *("network", "size", "backbone", "layer", "preprocessing", "embedding_dim"),
+    *("network", "size", "descriptor", "preprocessing", "embedding_dim"),
     *("luminance_scale", "ab_scale"),
 )
 SCORES = ("mse", "mae", "colorfulness", "colorfulness_difference")
@@ -149,14 +149,16 @@ def blend(
     """
     from koala_face.foundation.files import short_name
     from koala_face.model_files.files import load_model
+    from koala_face.model_files.portable import shortened
 
     other, its = load_model(path)
     differing = [name for name in ALIKE if getattr(description, name) != getattr(its, name)]
     if differing:
         name = differing[0]
         raise PublishError(
-            f"Expected --blend with a model whose {name} is {getattr(description, name)!r}. "
-            f"Received: {path}, whose is {getattr(its, name)!r}."
+            f"Expected --blend with a model whose {name} is "
+            f"{shortened(getattr(description, name))}. "
+            f"Received: {path}, whose is {shortened(getattr(its, name))}."
         )
     pairs = zip(model.get_weights(), other.get_weights(), strict=True)
     model.set_weights([(1.0 - share) * own + share * theirs for own, theirs in pairs])
@@ -174,7 +176,7 @@ def score(
     from koala_face.data.portraits import load_portraits
     from koala_face.evaluation import baselines, scoring
 
-    backbone = find_backbone(description.backbone, description.layer)
+    backbone = find_backbone(*description.descriptor)
     portraits = load_portraits(folder, MEASURED_SIZE, backbone, config.cache, config.weights)
     colored, gray = (
         scoring.score(portraits, coloring).values

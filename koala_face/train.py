@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from koala_face.backbones import BACKBONE_NAMES, BACKBONES, Backbone, find_backbone, locate_weights
+from koala_face.backbones import BACKBONES, CHOICES, Backbone, find_backbone, locate_weights
 from koala_face.backbones.weight_files import MissingWeightsError
 from koala_face.foundation.commands import as_command, parse_config, run, setting
 from koala_face.foundation.errors import KoalaFaceError
@@ -58,9 +58,8 @@ class TrainConfig(Recipe):
     validation: str = setting("data/helen/test", "folder of validation portraits (II.B)")
     backbone: str | None = setting(
         None,
-        "descriptor of the whole portrait (default: vggface; inception_resnet_v2 for "
+        f"descriptor of the whole portrait: {CHOICES} (default: vggface; inception_resnet_v2 for "
         "deep_koalarization and the networks between)",
-        choices=BACKBONE_NAMES,
     )
     layer: str | None = setting(
         None, "layer of the descriptor, such as fc7 of vggface (default: see `descriptor`)"
@@ -159,7 +158,10 @@ def check_inputs(config: TrainConfig) -> None:
 def run_settings(config: TrainConfig) -> dict:
     """The settings that decide a run's result, as they stand in settings.json."""
     kept = {k: v for k, v in dataclasses.asdict(config).items() if k not in INCIDENTAL}
-    kept["backbone"] = config.descriptor.name
+    backbone = config.descriptor
+    kept["backbone"] = backbone.name
+    if backbone.head is not None:  # another file of the same name is another descriptor
+        kept["descriptor_sha256"] = backbone.head.sha256
     # As JSON gives them back: a tuple is a list there.
     return {key: list(x) if isinstance(x, tuple) else x for key, x in kept.items()}
 
@@ -179,7 +181,7 @@ def train_and_evaluate(
         KoalaFaceError: whatever the user can mend; finished work is kept.
     """
     config.check()
-    folder = RunFolder(config.output or f"runs/{config.descriptor.name}")
+    folder = RunFolder(config.output or f"runs/{config.descriptor.plain_name}")
     import tensorflow as tf
 
     from koala_face.models import check_size
@@ -281,6 +283,8 @@ def describe_model(config: TrainConfig, train: "Portraits") -> "ModelDescription
     from koala_face.model_files.files import ModelDescription
 
     backbone = config.descriptor
+    named = config.backbone and backbone.name  # a descriptor file without its folder
+    shown = dataclasses.replace(config, backbone=named)
     return ModelDescription(
         backbone=backbone.name,
         layer=backbone.layer,
@@ -289,13 +293,14 @@ def describe_model(config: TrainConfig, train: "Portraits") -> "ModelDescription
         size=config.size,
         network=config.network,
         training={
-            "command": as_command("train", config, left_out=INCIDENTAL, paths=PATHS),
+            "command": as_command("train", shown, left_out=INCIDENTAL, paths=PATHS),
             "data": short_name(config.data),
             "portraits": len(train),
             "mean_ab": mean_ab(train),
             "seed": config.seed,
             "date": date.today().isoformat(),
         },
+        descriptor_file=backbone.head.content if backbone.head else None,
     )
 
 

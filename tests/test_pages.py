@@ -70,7 +70,7 @@ def test_the_modules_of_the_readme_exist_and_none_is_missing():
     package = ROOT / "koala_face"
     here = {x.stem for x in package.iterdir() if x.name[0] not in "_." and x.suffix in ("", ".py")}
     # What serves the others, and the commands that the table need not explain.
-    assert here - listed == {"foundation", "benchmark", "publish", "weights"}
+    assert here - listed == {"foundation", "benchmark", "publish"}
     assert listed <= here
 
 

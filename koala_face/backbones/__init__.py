@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from koala_face.backbones.weight_files import (
-    FACENET_WEIGHTS,
-    INCEPTION_RESNET_V2_WEIGHTS,
-    VGG19_WEIGHTS,
-    VGGFACE_WEIGHTS,
-    WeightsError,
-    WeightsFile,
-    locate_file,
-    weights_sha256,
+from koala_face.backbones.table import (
+    BACKBONE_NAMES,
+    BACKBONES,
+    CHOICES,
+    NO_PREPROCESSING,
+    ORACLE,
+    TUNED,
+    Backbone,
+    BackboneError,
+    find_row,
 )
-from koala_face.foundation.errors import KoalaFaceError
+from koala_face.backbones.tuned import DescriptorFileError, attach, parse_head, read_head
+from koala_face.backbones.weight_files import WeightsError, locate_file, weights_sha256
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -31,113 +33,70 @@ if TYPE_CHECKING:
 __all__ = [
     "BACKBONES",
     "BACKBONE_NAMES",
+    "CHOICES",
     "Backbone",
     "BackboneError",
+    "DescriptorFileError",
     "WeightsError",
     "build_descriptor",
+    "check_blind",
+    "check_tuned_on",
     "find_backbone",
     "locate_weights",
     "weights_sha256",
 ]
 
 
-class BackboneError(KoalaFaceError):
-    """A descriptor or a layer that does not exist."""
-
-
-class Preprocessing(NamedTuple):
-    """What a network expects of its input: `channels * scale + offset`.
-
-    `order` says which of the input's channels (0 red, 1 green, 2 blue) comes
-    first, second, third; `offset` is in that order.
-    """
-
-    text: str
-    order: tuple[int, int, int]
-    scale: float
-    offset: tuple[float, float, float]
-
-
-RGB = (0, 1, 2)
-BGR = (2, 1, 0)
-
-# keras_vggface.utils.preprocess_input(version=1): the means of the VGG-Face training set.
-VGGFACE = Preprocessing(
-    "BGR, minus 93.5940, 104.7624, 129.1863", BGR, 1.0, (-93.5940, -104.7624, -129.1863)
-)
-# keras_applications.imagenet_utils, mode "caffe": the means of ImageNet.
-CAFFE = Preprocessing(
-    "BGR, minus 103.939, 116.779, 123.68", BGR, 1.0, (-103.939, -116.779, -123.68)
-)
-# keras_applications.imagenet_utils, mode "tf".
-TENSORFLOW = Preprocessing("RGB / 127.5 - 1", RGB, 1 / 127.5, (-1.0, -1.0, -1.0))
-# facenet.py `fixed_image_standardization`, with which 20180408-102900 was trained.
-FIXED = Preprocessing("(RGB - 127.5) / 128", RGB, 1 / 128.0, (-127.5 / 128.0,) * 3)
-NO_PREPROCESSING = Preprocessing("none", RGB, 1.0, (0.0, 0.0, 0.0))
-
-
-class Backbone(NamedTuple):
-    """One descriptor: a network, and the layer whose output is the vector.
-
-    `input_size` is the height and width in pixels; `weights_file` is None for the
-    descriptor without a network.
-    """
-
-    name: str
-    layer: str
-    input_size: int
-    embedding_dim: int
-    preprocess: Preprocessing
-    weights_file: WeightsFile | None
-
-    @property
-    def preprocessing(self) -> str:
-        """What happens to RGB in 0-255 before the network, in words for caches and files."""
-        return self.preprocess.text
-
-
-# The first row of a name is its default layer. Each layer is taken after its activation:
-# `fc6` is keras-vggface's `fc6/relu`, `fc8` its `fc8/softmax`; `logits` is what the softmax of
-# the default layer is computed from. Deep Koalarization fused 1001 logits of TF-slim's
-# Inception-ResNet-v2, whose class 0 is "background"; Keras's has the 1000 others.
-BACKBONES = (
-    Backbone("vggface", "fc8", 224, 2622, VGGFACE, VGGFACE_WEIGHTS),
-    Backbone("vggface", "fc7", 224, 4096, VGGFACE, VGGFACE_WEIGHTS),
-    Backbone("vggface", "fc6", 224, 4096, VGGFACE, VGGFACE_WEIGHTS),
-    Backbone("vggface", "logits", 224, 2622, VGGFACE, VGGFACE_WEIGHTS),
-    Backbone(
-        "inception_resnet_v2", "predictions", 299, 1000, TENSORFLOW, INCEPTION_RESNET_V2_WEIGHTS
-    ),
-    Backbone("inception_resnet_v2", "logits", 299, 1000, TENSORFLOW, INCEPTION_RESNET_V2_WEIGHTS),
-    Backbone("vgg19", "predictions", 224, 1000, CAFFE, VGG19_WEIGHTS),
-    Backbone("vgg19", "logits", 224, 1000, CAFFE, VGG19_WEIGHTS),
-    Backbone("facenet", "embeddings", 160, 512, FIXED, FACENET_WEIGHTS),
-    Backbone("facenet", "bottleneck", 160, 512, FIXED, FACENET_WEIGHTS),
-    Backbone("facenet", "avgpool", 160, 1792, FIXED, FACENET_WEIGHTS),
-    # The ablation: a vector that says nothing, so that only the local features colour.
-    Backbone("none", "zeros", 8, 512, NO_PREPROCESSING, None),
-)
-BACKBONE_NAMES = tuple(dict.fromkeys(row.name for row in BACKBONES))
-
-
-def find_backbone(name: str, layer: str | None = None) -> Backbone:
+def find_backbone(
+    name: str, layer: str | None = None, descriptor_file: bytes | None = None
+) -> Backbone:
     """Find the row of `BACKBONES` with this name and layer; without `layer`, the default.
+
+    `tuned:FILE` is the descriptor in a file that `python -m koala_face tune` wrote; `oracle:FILE`
+    the true target of that file, of a portrait in colour.
+
+    Args:
+        descriptor_file: the bytes of FILE, as a model carries them; None reads it.
 
     Raises:
         BackboneError: for a name or a layer that is not in the table; lists those that are.
+        DescriptorFileError: from FILE.
     """
-    rows = [row for row in BACKBONES if row.name == name]
-    if not rows:
-        raise BackboneError(
-            f"Expected a descriptor out of {', '.join(BACKBONE_NAMES)}. Received: {name!r}."
+    kind, _, file = name.partition(":")
+    if kind not in (TUNED, ORACLE) or not file:
+        return find_row(name, layer)
+    head = read_head(file) if descriptor_file is None else parse_head(descriptor_file, file)
+    base = find_row(head.backbone, head.layer)
+    if head.features != base.embedding_dim:
+        raise DescriptorFileError(
+            f"Expected in {file} a head on the {base.embedding_dim} values of {base.name} "
+            f"({base.layer}). Received: one on {head.features}. Tune it anew."
         )
-    for row in rows:
-        if layer in (None, row.layer):
-            return row
-    raise BackboneError(
-        f"Expected a layer of {name} out of {', '.join(row.layer for row in rows)}. "
-        f"Received: {layer!r}."
-    )
+    row = base._replace(name=f"{kind}:{head.name}", embedding_dim=head.classes, head=head)
+    if kind == ORACLE:
+        if head.centers is None:
+            raise BackboneError(
+                f"Expected for {name} a descriptor of clusters of colours. Received: one of "
+                f"{head.targets}. Tune one with --targets colors."
+            )
+        row = row._replace(layer="cluster", preprocess=NO_PREPROCESSING, weights_file=None)
+    if layer not in (None, row.layer):
+        raise BackboneError(f"Expected {name} without --layer, or {row.layer}. Received: {layer}.")
+    return row
+
+
+def check_blind(backbone: Backbone) -> None:
+    """Refuse a descriptor that looks at the colours that are asked for.
+
+    Raises:
+        BackboneError: for an oracle.
+    """
+    if backbone.sees_color:
+        raise BackboneError(
+            f"Expected a descriptor of gray portraits. Received: {backbone.name}, the true cluster "
+            "of a portrait's colours, which a gray one does not tell. It is a measure, for "
+            "embed, train, evaluate and compare alone: colour with a model of another descriptor."
+        )
 
 
 def locate_weights(
@@ -151,7 +110,7 @@ def locate_weights(
             looks in Keras's cache folder, then in the installed package that carries it.
 
     Returns:
-        The file, which opens and is whole; None for the descriptor `none`.
+        The file, which opens and is whole; None for a descriptor without a network.
 
     Raises:
         WeightsError: no such file, with its address, size, place and the command that
@@ -174,8 +133,11 @@ def build_descriptor(backbone: Backbone, weights_path: str | os.PathLike | None)
         to the vector, (embedding_dim,) float32.
 
     Raises:
-        WeightsError: for weights whose layers or shapes are not this network's.
+        WeightsError: for weights whose layers or shapes are not this network's, or that are
+            others than those that a tuned descriptor was tuned on.
+        BackboneError: for an oracle.
     """
+    check_blind(backbone)
     from koala_face.backbones import facenet, imagenet, preprocessing, vggface
 
     builders = {
@@ -187,6 +149,24 @@ def build_descriptor(backbone: Backbone, weights_path: str | os.PathLike | None)
     }
     if backbone.weights_file is not None and weights_path is None:
         weights_path = locate_weights(backbone)
-    model = builders[backbone.name](backbone, weights_path)
+    model = builders[backbone.base.name](backbone.base, weights_path)
+    if backbone.head is not None:
+        check_tuned_on(backbone, weights_path)
+        model = attach(model, backbone.head)
     model.trainable = False
     return model
+
+
+def check_tuned_on(backbone: Backbone, weights_path: str | os.PathLike | None) -> None:
+    """Refuse weights of the base that are others than those below the head when it was tuned.
+
+    Raises:
+        WeightsError: with both hashes.
+    """
+    found = "" if weights_path is None else weights_sha256(weights_path)
+    if found != backbone.head.weights_sha256:
+        raise WeightsError(
+            f"Expected for {backbone.name} the weights of {backbone.base.name} that it was tuned "
+            f"on, of SHA-256 {backbone.head.weights_sha256}. Received: {weights_path}, {found}. "
+            "Name those by --weights, or tune it anew."
+        )

@@ -116,7 +116,8 @@ def layer_outputs(model: tf.keras.Model, pictures: np.ndarray) -> dict[str, np.n
     top = model.get_layer("predictions")
     predictions, features = run(model, [top.output, top.input], pictures)
     kernel, bias = top.get_weights()
-    return {"predictions": predictions, "logits": features @ kernel + bias}
+    below = {"vgg19": "fc2", "inception_resnet_v2": "avg_pool"}[model.name]
+    return {"predictions": predictions, "logits": features @ kernel + bias, below: features}
 
 
 def main(network: str, folder: str) -> None:

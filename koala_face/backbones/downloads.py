@@ -1,4 +1,4 @@
-"""Fetches the descriptors' weights, for `python -m koala_face.weights` alone.
+"""Fetches the descriptors' weights, for `python -m koala_face weights` alone.
 
 A file arrives under its name with ".part" added, is verified there, and only then
 takes its name: what bears the name is whole. A fetch that was interrupted goes on

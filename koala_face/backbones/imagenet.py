@@ -2,6 +2,7 @@
 
 Both are those of `tf.keras.applications`, with the top, so that the vector is the
 1000 probabilities of ImageNet's classes, or what their softmax is computed from: the logits.
+Or it is the layer below the top: `avg_pool` and `fc2`.
 Their weights are published in one .h5 each.
 """
 
@@ -49,7 +50,7 @@ UNNAMED = re.compile(
 
 
 def build_vgg19(backbone: Backbone, weights_path: str | os.PathLike) -> tf.keras.Model:
-    """(224, 224, 3) RGB in 0-255 to (1000,) probabilities, or logits.
+    """(224, 224, 3) RGB in 0-255 to (1000,) probabilities, or logits, or (4096,) of `fc2`.
 
     Raises:
         WeightsError: unless the file holds every layer in its shape.
@@ -63,13 +64,13 @@ def build_vgg19(backbone: Backbone, weights_path: str | os.PathLike) -> tf.keras
     # `input_tensor` leaves a list of one input, and Keras 3 warns where it is given no list.
     model = keras.Model(portrait, published.output, name="vgg19")
     fill_by_name(model, weights_path, backbone.weights_file)
-    return model
+    return up_to_layer(model, backbone)
 
 
 def build_inception_resnet_v2(
     backbone: Backbone, weights_path: str | os.PathLike
 ) -> tf.keras.Model:
-    """(299, 299, 3) RGB in 0-255 to (1000,) probabilities, or logits.
+    """(299, 299, 3) RGB in 0-255 to (1000,) probabilities, or logits, or (1536,) of `avg_pool`.
 
     Raises:
         WeightsError: unless the file holds as many layers, in this order and in their shapes.
@@ -88,12 +89,20 @@ def build_inception_resnet_v2(
     model.get_layer("preprocessing").set_weights(published.get_layer("preprocessing").get_weights())
     order = [names[layer.name] for layer in weighted_layers(published)]
     fill_in_order([model.get_layer(name) for name in order], weights_path, backbone.weights_file)
-    return model
+    return up_to_layer(model, backbone)
 
 
 def top_activation(backbone: Backbone) -> str | None:
     """What follows the last layer, in the word of `tf.keras.applications`."""
     return None if backbone.layer == "logits" else "softmax"
+
+
+def up_to_layer(model: tf.keras.Model, backbone: Backbone) -> tf.keras.Model:
+    """The network without what lies above the descriptor's layer."""
+    if backbone.layer in ("predictions", "logits"):
+        return model
+    layer = model.get_layer(backbone.layer)
+    return keras.Model(model.inputs[0], layer.output, name=model.name)
 
 
 def stable_names(model: tf.keras.Model) -> dict[str, str]:

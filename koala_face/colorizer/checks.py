@@ -54,8 +54,9 @@ def why_impossible(job: Job) -> str | None:
     return None
 
 
-def check_model(model: Path, weights: str | None) -> None:
-    """Refuse a model that is no HDF5 file, or whose descriptor lacks its weights.
+def check_model(model: Path, weights: str | None, in_color: bool = False) -> None:
+    """Refuse a model that is no HDF5 file, or whose descriptor lacks its weights or, unless the
+    portraits are `in_color`, looks at colours.
 
     What else may be wrong with a model, `Colorizer.load` says.
 
@@ -64,17 +65,22 @@ def check_model(model: Path, weights: str | None) -> None:
     """
     import h5py
 
-    from koala_face.backbones import find_backbone, locate_weights
+    from koala_face.backbones import check_blind, find_backbone, locate_weights
+    from koala_face.model_files.carried import read_carried
 
     if not model.is_file():
         raise ColorizerError(f"Expected a model file. Received: {model}, which is no file.")
     try:
         with h5py.File(model, "r") as file:
             named = [file.attrs.get(f"koala_face_{part}") for part in ("backbone", "layer")]
+            carried = read_carried(file)
     except Exception as error:  # h5py raises errors of many kinds for damaged bytes
         raise ColorizerError(f"Expected a whole HDF5 file. Received: {model} ({error}).") from error
     if None not in named:
-        locate_weights(find_backbone(*map(str, named)), weights)
+        backbone = find_backbone(*map(str, named), carried)
+        if not in_color:
+            check_blind(backbone)
+        locate_weights(backbone, weights)
 
 
 def check_writable(folder: Path) -> None:

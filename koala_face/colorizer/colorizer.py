@@ -129,7 +129,7 @@ class Colorizer:
 
         `path` is what the network is called in an error, `settings` are the class's own.
         """
-        backbone = find_backbone(description.backbone, description.layer)
+        backbone = find_backbone(*description.descriptor)
         asked = (description.preprocessing, description.embedding_dim)
         scales = (description.luminance_scale, description.ab_scale)
         if (*asked, *scales) != (

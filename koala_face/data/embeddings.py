@@ -2,19 +2,28 @@
 
 The vectors lie in an HDF5 file beside the photographs' relative paths and content
 hashes; its attributes say which descriptor made them. `row_file` says what a crash
-leaves of it.
+leaves of it. A tuned descriptor's are made of the vectors below its head, which lie in
+a file of their own, for all heads on that network.
 """
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
-from koala_face.backbones import Backbone, build_descriptor, locate_weights, weights_sha256
+from koala_face.backbones import (
+    Backbone,
+    build_descriptor,
+    check_tuned_on,
+    locate_weights,
+    weights_sha256,
+)
 from koala_face.color import rgb_to_gray, to_uint8
+from koala_face.data import color_clusters
 from koala_face.data.row_file import RowKind, Rows
 from koala_face.data.row_filling import Photographs, fill_rows, hash_photographs, report_unreadable
 from koala_face.photographs.reading import read_rgb, resize
@@ -83,23 +92,76 @@ def embed_photographs(
     Returns:
         The vectors, (N, embedding_dim) float32, and the photographs that they are of.
     """
-    if backbone.weights_file is None:
+    if backbone.weights_file is None and backbone.head is None:
         shape = (len(photographs.keys), backbone.embedding_dim)
         return np.broadcast_to(np.float32(0.0), shape), photographs
     weights_path = locate_weights(backbone, weights)
-    size = backbone.input_size
+    options = {"batch_size": batch_size, "strict": strict}
+    if backbone.sees_color:
+        way = _true_clusters(backbone)
+    elif backbone.head is not None:
+        below = base_file(file, backbone)
+        features, photographs = embed_photographs(
+            photographs, backbone.base, below, weights, **options
+        )
+        way = _by_head(backbone, weights_path, photographs, features)
+    else:
+        way = _by_network(backbone, weights_path)
+    kind = embedding_kind(backbone, weights_path)
+    rows, photographs = fill_rows(file, kind, photographs, *way, **options)
+    return Rows([(rows, row) for row in rows.find(photographs.keys)]), photographs
+
+
+def base_file(file: str | os.PathLike, backbone: Backbone) -> Path:
+    """Where the vectors below a tuned descriptor's head lie: beside its own, for all such heads."""
+    file = Path(file)
+    stem = file.stem.removesuffix(f"-{file_words(backbone)}")
+    return file.with_name(f"{stem}-{file_words(backbone.base)}{file.suffix}")
+
+
+def file_words(backbone: Backbone) -> str:
+    """What of a cache's name says whose vectors are in it; of a tuned descriptor also its hash."""
+    hash = f"-{backbone.head.sha256[:8]}" if backbone.head else ""
+    return backbone.plain_name + hash
+
+
+# How vectors come about: what is decoded of a photograph's path, and vectors of several such.
+Way: TypeAlias = tuple[Callable[[Path], np.ndarray], Callable[[np.ndarray], np.ndarray]]
+
+
+def _by_network(backbone: Backbone, weights_path: Path) -> Way:
     # The network is built at the first vector that is missing.
     build = functools.lru_cache(lambda: compile_descriptor(backbone, weights_path))
-    rows, photographs = fill_rows(
-        file,
-        embedding_kind(backbone, weights_path),
-        photographs,
-        decode=lambda path: descriptor_input(read_rgb(path, OVERSAMPLING * size), size),
-        compute=lambda grays: build()(grays).numpy(),
-        batch_size=batch_size,
-        strict=strict,
+    size = backbone.input_size
+    return (
+        lambda path: descriptor_input(read_rgb(path, OVERSAMPLING * size), size),
+        lambda grays: build()(grays).numpy(),
     )
-    return Rows([(rows, row) for row in rows.find(photographs.keys)]), photographs
+
+
+def _by_head(
+    backbone: Backbone,
+    weights_path: Path | None,
+    photographs: Photographs,
+    features: Rows | np.ndarray,
+) -> Way:
+    """The head on the vectors of the network below, which are there already."""
+    rows = {photographs.folder / key.path: row for row, key in enumerate(photographs.keys)}
+    check = functools.lru_cache(lambda: check_tuned_on(backbone, weights_path))
+
+    def compute(batch: np.ndarray) -> np.ndarray:
+        check()
+        return backbone.head(batch)
+
+    return (lambda path: features[rows[path]]), compute
+
+
+def _true_clusters(backbone: Backbone) -> Way:
+    size = color_clusters.SIZE
+    return (
+        lambda path: resize(read_rgb(path, OVERSAMPLING * size), size, size),
+        lambda rgb: color_clusters.true_clusters(rgb, backbone.head.centers),
+    )
 
 
 def descriptor_input(rgb, size: int) -> np.ndarray:
@@ -125,12 +187,14 @@ def _gray_version(rgb):
     return to_uint8(rgb_to_gray(rgb))
 
 
-def embedding_kind(backbone: Backbone, weights_path: Path) -> RowKind:
+def embedding_kind(backbone: Backbone, weights_path: Path | None) -> RowKind:
     """What a file of this descriptor's vectors holds and declares."""
+    tuned = {"descriptor_sha256": backbone.head.sha256} if backbone.head else {}
     made_by = {
         "descriptor": backbone.name,
+        **tuned,
         "layer": backbone.layer,
-        "weights_sha256": weights_sha256(weights_path),
+        "weights_sha256": weights_sha256(weights_path) if weights_path else "",
         "input_size": backbone.input_size,
         "preprocessing": backbone.preprocessing,
     }

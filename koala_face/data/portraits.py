@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from koala_face.backbones import Backbone, find_backbone
-from koala_face.data.embeddings import OVERSAMPLING, embed_photographs
+from koala_face.backbones import Backbone
+from koala_face.data.embeddings import OVERSAMPLING, embed_photographs, file_words
 from koala_face.data.row_file import RowKind, Rows
 from koala_face.data.row_filling import fill_rows, hash_photographs, report_unreadable
 from koala_face.photographs.reading import read_rgb, resize
@@ -100,8 +100,7 @@ def portrait_kind(size: int) -> RowKind:
 
 def embedding_file(cache: str | os.PathLike, folder: str | os.PathLike, backbone: Backbone) -> Path:
     """Where the cache keeps the vectors of a folder's portraits."""
-    default = backbone.layer == find_backbone(backbone.name).layer
-    return cache_file(cache, folder, backbone.name + ("" if default else f"-{backbone.layer}"))
+    return cache_file(cache, folder, file_words(backbone))
 
 
 def hashes_file(cache: str | os.PathLike, folder: str | os.PathLike) -> Path:

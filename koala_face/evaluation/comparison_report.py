@@ -62,7 +62,7 @@ def check_models(
         # Not loaded yet: a network would take the card's memory from the trainings.
         try:
             description = describe_model(path)
-            locate_weights(find_backbone(description.backbone, description.layer), weights)
+            locate_weights(find_backbone(*description.descriptor), weights)
         except KoalaFaceError as error:
             raise scoring.EvaluationError(f"{name}={path} cannot be compared. {error}") from error
 
@@ -88,7 +88,7 @@ def load_trials(
     trials = {}
     for name, file in models.items():
         model, description = load_model(file)
-        backbone = find_backbone(description.backbone, description.layer)
+        backbone = find_backbone(*description.descriptor)
         portraits = load_portraits(data, size, backbone, cache, weights)
         trials[name] = Trial(file, model, description, portraits)
     paths = next(iter(trials.values())).portraits.paths

@@ -8,19 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from koala_face.data.color_statistics import MIDDLE, SMALLEST_SHARE, skin_mask
 from koala_face.evaluation.bootstrap import RESAMPLES, Estimate, estimate_means, share, transform
 from koala_face.evaluation.scoring import Batch
 from koala_face.evaluation.tables import number, with_interval
 from koala_face.figures.report import table
 
-# Cb and Cr of skin, 0-255 (Chai & Ngan, Face segmentation using skin-color map, 1999).
-SKIN_CB = (77, 127)
-SKIN_CR = (133, 173)
-# RGB to Cb and Cr (ITU-R BT.601, full range, as in JPEG), each 128 for gray.
-CB_CR_FROM_RGB = np.array([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-# The part of the portrait that is searched, and the share of it that must be skin.
-MIDDLE = (0.25, 0.75)
-SMALLEST_SHARE = 0.1
 # Edges of the bins of mean L*; from 50 down is dark, from 70 up light.
 LUMINANCE_EDGES = (50.0, 60.0, 70.0)
 
@@ -45,12 +38,6 @@ class Face(NamedTuple):
     true: np.ndarray
     predicted: np.ndarray
     error: float
-
-
-def skin_mask(rgb: np.ndarray) -> np.ndarray:
-    """Which pixels of (..., 3) uint8 sRGB have the colour of skin: (...) bool."""
-    cb, cr = (rgb @ row + 128.0 for row in CB_CR_FROM_RGB)
-    return (SKIN_CB[0] <= cb) & (cb <= SKIN_CB[1]) & (SKIN_CR[0] <= cr) & (cr <= SKIN_CR[1])
 
 
 def measure_faces(batch: Batch, ab: np.ndarray) -> list[Face]:

@@ -65,8 +65,8 @@ def parse_config(
 
 
 def program(command: str) -> str:
-    """A command as it was called: `koala-face train` or `python -m koala_face.train`."""
-    return f"{launcher()} {command}" if _is_installed() else f"{launcher()}.{command}"
+    """A command as it can be called: `koala-face train` or `python -m koala_face train`."""
+    return f"{launcher()} {command}"
 
 
 def launcher() -> str:

@@ -11,6 +11,7 @@ import h5py
 from koala_face import __version__
 from koala_face.color import AB_SCALE, LUMINANCE_SCALE
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.model_files.carried import read_carried, write_carried
 from koala_face.model_files.portable import shortened
 from koala_face.models import NETWORKS, PAPER, SizeError, check_size
 
@@ -58,7 +59,8 @@ class ModelDescription:
     (`models.NETWORKS`). It takes
     L* / `luminance_scale` and gives ab / `ab_scale`. `mirrored` and `scales` say of which
     predictions a portrait's colours are the mean (`prediction.make_prediction`). `training` is
-    JSON: the data, the command, the seed, the date, scores.
+    JSON: the data, the command, the seed, the date, scores. `descriptor_file` are the bytes of
+    the file that a tuned descriptor or an oracle is read from: no attribute, but a dataset.
 
     Raises:
         ModelFileError: names the attribute that is of another kind or out of range.
@@ -76,9 +78,10 @@ class ModelDescription:
     network: str = PAPER.name
     training: dict = field(default_factory=dict)
     koala_face_version: str = __version__
+    descriptor_file: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        for row in dataclasses.fields(self):
+        for row in _attributes():
             fits, words = KINDS[_kind(row)]
             _expect(fits(getattr(self, row.name)), row.name, words, getattr(self, row.name))
         fits = 0 < self.embedding_dim <= LARGEST_DIM
@@ -90,6 +93,17 @@ class ModelDescription:
             raise ModelFileError(f"{attribute_name('size')}: {error}") from error
         _expect(self.network in NETWORKS, "network", f"one of {', '.join(NETWORKS)}", self.network)
         _check_training(self.training)
+        _expect(
+            (":" in self.backbone) == (self.descriptor_file is not None),
+            "backbone",
+            "a descriptor without a file, or with the file that it is read from beside it",
+            self.backbone,
+        )
+
+    @property
+    def descriptor(self) -> tuple[str, str, bytes | None]:
+        """What `backbones.find_backbone` asks for."""
+        return self.backbone, self.layer, self.descriptor_file
 
 
 def _expect(fits: bool, name: str, words: str, value: object) -> None:
@@ -122,8 +136,8 @@ def read_description(file: h5py.File) -> ModelDescription:
     Raises:
         ModelFileError: for a file that koala_face did not write.
     """
-    values = {}
-    for row in dataclasses.fields(ModelDescription):
+    values = {"descriptor_file": read_carried(file)}
+    for row in _attributes():
         name = attribute_name(row.name)
         value = read_attribute(file, name)
         if value is None and row.name not in LATER:
@@ -144,9 +158,16 @@ def read_description(file: h5py.File) -> ModelDescription:
 
 def write_description(file: h5py.File, description: ModelDescription) -> None:
     """Write the description's attributes into an open file."""
-    for row in dataclasses.fields(description):
+    for row in _attributes():
         value = getattr(description, row.name)
         file.attrs[attribute_name(row.name)] = json.dumps(value) if _kind(row) is dict else value
+    if description.descriptor_file is not None:
+        write_carried(file, description.descriptor_file)
+
+
+def _attributes() -> list[dataclasses.Field]:
+    """The fields that are attributes of the file."""
+    return [row for row in dataclasses.fields(ModelDescription) if row.name != "descriptor_file"]
 
 
 def attribute_name(name: str) -> str:

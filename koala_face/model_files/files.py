@@ -15,7 +15,7 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
@@ -59,6 +59,13 @@ def save_model(model: keras.Model, path: str | os.PathLike, description: ModelDe
         ModelFileError: names the layer that not every Keras knows, or the folder that
             cannot be written.
     """
+    save_network(model, path, lambda file: write_description(file, description))
+
+
+def save_network(
+    model: keras.Model, path: str | os.PathLike, describe: Callable[[h5py.File], None]
+) -> None:
+    """As `save_model`, of any network; `describe` writes what else the open file shall hold."""
     try:
         config = portable_config(model)
     except ModelConfigError as error:
@@ -67,7 +74,7 @@ def save_model(model: keras.Model, path: str | os.PathLike, description: ModelDe
         file.attrs["keras_version"] = NOTATION
         file.attrs["backend"] = "tensorflow"
         file.attrs["model_config"] = json.dumps(config)
-        write_description(file, description)
+        describe(file)
         write_weights(file, model)
 
 

@@ -201,7 +201,7 @@ class Training:
         """
         model, found = load_model(path)
         asked = self.description
-        if (found.backbone, found.layer) != (asked.backbone, asked.layer):
+        if found.descriptor != asked.descriptor:
             raise TrainingError(
                 f"Expected a model with the descriptor {asked.backbone} ({asked.layer}) to start "
                 f"from. Received: {path} with {found.backbone} ({found.layer})."

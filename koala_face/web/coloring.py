@@ -13,6 +13,7 @@ from PIL import Image
 from koala_face.colorizer.colorizer import Colorizer, NetworkInput
 from koala_face.colorizer.pictures import jpeg_of
 from koala_face.model_files.files import load_model
+from koala_face.model_files.portable import shortened
 from koala_face.model_files.shipped import ColorizerError
 from koala_face.photographs.decoding import Photograph, read_photograph
 from koala_face.photographs.encoding import write_photograph
@@ -37,9 +38,10 @@ def load_colorizers(models: dict[str, Path], weights: str | None) -> dict[str, C
     colorizers = {first_name: colorizer}
     for name, path in others:
         network, described = load_model(path)
-        kinds = [(one.backbone, one.layer, one.size) for one in (first, described)]
+        kinds = [(*one.descriptor, one.size) for one in (first, described)]
         if kinds[0] != kinds[1]:
-            raise ColorizerError(f"Expected models of {kinds[0]}. Received: {path}, of {kinds[1]}.")
+            expected, received = map(shortened, kinds)
+            raise ColorizerError(f"Expected models of {expected}. Received: {path}, of {received}.")
         size = colorizer.descriptor_size
         colorizers[name] = Colorizer(network, None, size, description=described)
     return colorizers

@@ -57,6 +57,21 @@ def test_the_logits_are_what_the_softmax_is_computed_from(network):
     assert descriptor.count_params() == PARAMETERS[name] + 12
 
 
+def test_the_layer_below_the_top(network):
+    """What a tuned descriptor's head stands on."""
+    name, authority, _ = network
+    layer, dim = {"vgg19": ("fc2", 4096), "inception_resnet_v2": ("avg_pool", 1536)}[name]
+    backbone = backbones.find_backbone(name, layer)
+    assert backbone.embedding_dim == dim
+    descriptor = backbones.build_descriptor(backbone, authority.weights_path)
+    features = descriptor(authority.pictures, training=False).numpy()
+    expected = authority.outputs[layer]
+    assert features.shape == expected.shape == (1, dim)
+    assert expected.std() > 0.1 * expected.mean(), "too even to compare"
+    np.testing.assert_allclose(features, expected, rtol=0, atol=1e-5 * expected.max())
+    assert descriptor.count_params() == PARAMETERS[name] + 12 - (dim + 1) * 1000
+
+
 def test_same_preprocessing(network):
     _, authority, descriptor = network
     first = tf.keras.Model(descriptor.input, descriptor.get_layer("preprocessing").output)
@@ -95,7 +110,7 @@ def test_another_networks_file_is_refused(tmp_path, shapes):
 @pytest.mark.weights
 @pytest.mark.parametrize("name", ["vgg19", "inception_resnet_v2"])
 def test_the_published_file_as_keras_itself_loads_it(name, astronaut):
-    """`python -m koala_face.weights --download vgg19,inception_resnet_v2` fetches them."""
+    """`python -m koala_face weights --download vgg19,inception_resnet_v2` fetches them."""
     backbone = backbones.find_backbone(name)
     path = backbones.locate_weights(backbone)
     verify(backbone.weights_file, path)

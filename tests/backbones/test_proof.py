@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from koala_face import backbones, weights
-from koala_face.backbones import preprocessing, proof
+from koala_face import backbones
+from koala_face.backbones import preprocessing, proof, weights
 
 
 @pytest.fixture(scope="module")

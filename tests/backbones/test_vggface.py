@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from support.tuned_descriptors import CLASSES, make_head, save_descriptor
 
 from koala_face import backbones
 from koala_face.backbones import preprocessing
@@ -50,6 +51,24 @@ def test_same_vectors_as_keras_vggface(authority, layer):
     np.testing.assert_allclose(vector / largest, expected / largest, rtol=0, atol=1e-5)
 
 
+def test_a_tuned_head_stands_on_fc7(authority, tmp_path):
+    """Section IV: the output layer stripped off, a softmax of K in its place."""
+    head = make_head(4096)
+    kernel, bias = (0.02 * value for value in head.get_weights())
+    head.set_weights([kernel, bias])
+    path = save_descriptor(
+        tmp_path / "x.h5", "vggface", "fc7", weights=authority.weights_path, head=head
+    )
+    backbone = backbones.find_backbone(f"tuned:{path}")
+    assert (backbone.input_size, backbone.embedding_dim) == (224, CLASSES)
+    descriptor = backbones.build_descriptor(backbone, authority.weights_path)
+    vector = descriptor(authority.pictures, training=False).numpy()[0]
+    odds = np.exp(authority.outputs["fc7"][0] @ kernel + bias)
+    assert np.ptp(odds / odds.sum()) > 0.01, "too even to compare"
+    np.testing.assert_allclose(vector, odds / odds.sum(), rtol=0, atol=1e-4)
+    assert descriptor.count_params() == PARAMETERS["fc7"] + 12 + 4096 * CLASSES + CLASSES
+
+
 def test_preprocessing_is_that_of_keras_vggface(authority):
     backbone = backbones.find_backbone("vggface")
     portrait = preprocessing.portrait_input(backbone)
@@ -87,7 +106,7 @@ def test_a_missing_layer_is_named(tmp_path):
 
 @pytest.mark.weights
 def test_the_published_file(astronaut, grace_hopper):
-    """`python -m koala_face.weights --download vggface` fetches it."""
+    """`python -m koala_face weights --download vggface` fetches it."""
     backbone = backbones.find_backbone("vggface")
     path = backbones.locate_weights(backbone)
     verify(backbone.weights_file, path)

@@ -1,4 +1,4 @@
-"""`python -m koala_face.weights`: list, fetch and verify weights, and prove the networks."""
+"""`python -m koala_face weights`: list, fetch and verify weights, and prove the networks."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -62,8 +62,9 @@ def main(argv=None) -> int:
 
 def print_proofs(backbones: Sequence[Backbone]) -> int:
     """A line for each descriptor's layer as it comes; 1 if one differs from its authority."""
+    from skimage.data import astronaut
+
     from koala_face.backbones.proof import LARGEST_DIFFERENCE, prove
-    from koala_face.photographs.sample_portraits import astronaut
 
     row = "{:<20} {:<12} {:<44} {:<21} {:>12} {:>11}"
     print(row.format("descriptor", "layer", "authority", "weights", "parameters", "difference"))

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from support.weights_server import hash_of, published_file, saved_weights, serve
 
-from koala_face import backbones, weights
-from koala_face.backbones import weight_files
+from koala_face import backbones
+from koala_face.backbones import weight_files, weights
 from koala_face.backbones.weight_files import WeightsError
 
 
@@ -37,7 +37,7 @@ def test_missing_weights_teach():
         "580 MB",
         "https://github.com/rcmalli/keras-vggface/releases/download/v2.0/",
         str(weight_files.keras_home() / "models" / "vggface"),
-        "python -m koala_face.weights --download vggface",
+        "python -m koala_face weights --download vggface",
         "nowhere.h5, which does not exist",
     ):
         assert part in str(error.value)
