@@ -3,12 +3,11 @@
 import json
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from support.crafted_hdf5 import CRAFTS
 from support.tuned_descriptors import save_descriptor
@@ -125,7 +124,6 @@ def test_another_file_than_the_caches_is_refused(portraits, tmp_path):
         assert f"descriptor_sha256='{head.sha256}'" in str(raised.value)
 
 
-OPEN_MODELS = Path(__file__).parent / "support" / "open_models.py"
 SMALL = ("--size", 16, "--batch-size", 2, "--steps-per-epoch", 2, "--epochs", 1, "--no-xla")
 
 
@@ -175,16 +173,14 @@ def test_photographs_are_coloured_by_it(model, tuned, astronaut, tmp_path):
 
 
 def test_it_is_exported_inside(model, tmp_path):
-    """Another program opens the file, and predicts what the joined network predicts here."""
+    """The file, opened as any Keras model is, predicts what the joined network predicts."""
     export.main(words(model, "-o", tmp_path, "--formats", "h5"))
     gray = np.random.default_rng(0).random((1, 16, 16, 1), "float32")
     network, _ = export.load_gray_network(model)
-    np.savez(tmp_path / "model-gray.npz", gray=gray, output=network.predict(gray, verbose=0))
-    command = [sys.executable, str(OPEN_MODELS), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    opened = json.loads(done.stdout.split("opened ")[1].splitlines()[0])
-    assert opened["difference"] < 1e-5
-    assert network.get_layer("descriptor_tuned_softmax").units == 2
+    opened = tf.keras.models.load_model(tmp_path / "model-gray.h5", compile=False)
+    for one, other in zip(opened(gray), network(gray), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert opened.get_layer("descriptor_tuned_softmax").units == 2
 
 
 def test_it_is_evaluated(model, portraits, tuned, tmp_path):
@@ -335,7 +331,8 @@ def test_folders_are_classes_too(tuned, portraits, tmp_path):
 
 def test_a_descriptor_that_says_nothing_learns_the_prior(tuned, portraits, tmp_path):
     argv = words("--data", portraits, "--backbone", "none", "--classes", 2, "--holdout", 0.25)
-    tune.main([*argv, *words("--cache", tuned[2], "-o", tmp_path / "nothing.h5")])
+    argv += words("--cache", tuned[2], "--weight-decays", 0.1, "--epochs", 5)
+    tune.main([*argv, *words("-o", tmp_path / "nothing.h5")])
     accuracy = json.loads((tmp_path / "nothing.json").read_text())["training"]["accuracy"]
     assert accuracy["top1"]["gain"] == 0
     backbone = find_backbone(f"tuned:{tmp_path / 'nothing.h5'}")
