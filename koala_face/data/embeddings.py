@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from koala_face.backbones import (
     Backbone,
-    build_descriptor,
     check_tuned_on,
+    descriptor_function,
     locate_weights,
     weights_sha256,
 )
@@ -206,12 +206,12 @@ def compile_descriptor(backbone: Backbone, weights_path: Path) -> Callable:
 
     Not compiled by XLA, which is slower here than TensorFlow's own kernels on a CPU.
     """
-    descriptor = build_descriptor(backbone, weights_path)
+    descriptor = descriptor_function(backbone, weights_path)
     size = backbone.input_size
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, size, size), tf.uint8)])
     def embed(grays):
         portraits = tf.repeat(tf.cast(grays, tf.float32)[..., None], 3, axis=-1)
-        return descriptor(portraits, training=False)
+        return descriptor(portraits)
 
     return embed
