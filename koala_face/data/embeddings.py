@@ -55,6 +55,8 @@ def embed_folder(
     weights=None,
     batch_size: int = BATCH_SIZE,
     strict: bool = False,
+    known: str | os.PathLike | None = None,
+    rehash: bool = False,
 ) -> Embedded:
     """Compute the vectors of a folder's photographs that `file` does not hold yet.
 
@@ -63,6 +65,7 @@ def embed_folder(
         file: the HDF5 file, made if there is none. The descriptor `none` needs no file.
         weights: the descriptor's; None looks in the usual places.
         strict: stop before the first vector if any photograph cannot be read.
+        known, rehash: as `hash_photographs` takes them.
 
     Raises:
         PhotographError: no photographs, none that can be read, or with `strict` not all.
@@ -70,7 +73,7 @@ def embed_folder(
         LockError: another process works on it for too long.
         WeightsError: the descriptor's weights are not on this machine.
     """
-    photographs = hash_photographs(folder)
+    photographs = hash_photographs(folder, known, rehash)
     embeddings, photographs = embed_photographs(
         photographs, backbone, file, weights, batch_size, strict
     )
