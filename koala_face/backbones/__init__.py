@@ -3,8 +3,9 @@
 Each turns the gray version of a portrait into one vector. The table `BACKBONES`
 names them; `locate_weights` finds a descriptor's file without ever downloading
 it; `build_descriptor` makes a network that takes RGB in 0-255, so that its own
-preprocessing is part of it. Only `build_descriptor` imports TensorFlow: a
-command that lacks weights says so at once.
+preprocessing is part of it, and `descriptor_function` gives its vectors alone,
+sooner. Only these two import TensorFlow: a command that lacks weights says so at
+once.
 """
 
 from __future__ import annotations
