@@ -25,6 +25,7 @@ class EmbedConfig:
     weights: str | None = setting(None, "weights file of the descriptor")
     output: str | None = setting(None, "the HDF5 file (default: the one in --cache)")
     cache: str = setting("data/cache", "folder where training looks for embeddings")
+    rehash: bool = setting(False, "read photographs whose size and time stamps did not change, too")
     strict: bool = setting(False, "stop at unreadable photographs instead of leaving them out")
     batch_size: int = setting(32, "portraits that enter the network at once")  # our choice
 
@@ -39,12 +40,13 @@ def embed(config: EmbedConfig) -> Path | None:
         log.info("The descriptor none gives zeros: nothing to compute, no file to write.")
         return None
     from koala_face.data.embeddings import embed_folder
-    from koala_face.data.portraits import embedding_file
+    from koala_face.data.portraits import embedding_file, hashes_file
 
     file = Path(config.output or embedding_file(config.cache, config.data, backbone))
-    embedded = embed_folder(
-        config.data, backbone, file, config.weights, config.batch_size, config.strict
-    )
+    # Training's own, where it looks for the vectors too.
+    known = hashes_file(file.parent if config.output else config.cache, config.data)
+    how = {"strict": config.strict, "known": known, "rehash": config.rehash}
+    embedded = embed_folder(config.data, backbone, file, config.weights, config.batch_size, **how)
     log.info("%d vectors of %s are in %s", len(embedded.paths), name_in_full(backbone), file)
     return file
 

@@ -101,7 +101,7 @@ def test_vectors_are_the_softmax_on_features_that_are_there(tuned, portraits, mo
     """The network below is not built again: its features are in the cache since `tune`."""
     file, _, cache = tuned
     backbone = find_backbone(f"tuned:{file}")
-    monkeypatch.setattr("koala_face.data.embeddings.build_descriptor", None)
+    monkeypatch.setattr("koala_face.data.embeddings.descriptor_function", None)
     path = embed.embed(embed.EmbedConfig(str(portraits), f"tuned:{file}", cache=str(cache)))
     assert path == embedding_file(cache, portraits, backbone)
     assert path.name.endswith(f"tuned-kinds-{backbone.head.sha256[:8]}.h5")

@@ -3,13 +3,16 @@
 Each turns the gray version of a portrait into one vector. The table `BACKBONES`
 names them; `locate_weights` finds a descriptor's file without ever downloading
 it; `build_descriptor` makes a network that takes RGB in 0-255, so that its own
-preprocessing is part of it. Only `build_descriptor` imports TensorFlow: a
-command that lacks weights says so at once.
+preprocessing is part of it, and `descriptor_function` gives its vectors alone,
+sooner. Only these two import TensorFlow: a command that lacks weights says so at
+once.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +44,7 @@ __all__ = [
     "build_descriptor",
     "check_blind",
     "check_tuned_on",
+    "descriptor_function",
     "find_backbone",
     "locate_weights",
     "weights_sha256",
@@ -155,6 +159,26 @@ def build_descriptor(backbone: Backbone, weights_path: str | os.PathLike | None)
         model = attach(model, backbone.head)
     model.trainable = False
     return model
+
+
+def descriptor_function(
+    backbone: Backbone, weights_path: str | os.PathLike | None
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """What `build_descriptor` gives, where vectors are all that is wanted of it.
+
+    FaceNet's, which ships, is made of plain ops, in a third of the time and to the same bits.
+
+    Returns:
+        A function of (B, input_size, input_size, 3) float32 RGB in 0-255 to (B, embedding_dim).
+
+    Raises:
+        WeightsError, BackboneError: as `build_descriptor`.
+    """
+    if backbone.name != "facenet":
+        return functools.partial(build_descriptor(backbone, weights_path), training=False)
+    from koala_face.backbones.facenet_ops import facenet_function
+
+    return facenet_function(backbone, weights_path or locate_weights(backbone))
 
 
 def check_tuned_on(backbone: Backbone, weights_path: str | os.PathLike | None) -> None:

@@ -132,6 +132,9 @@ NETWORK = (
 )
 
 
+# Scope of a residual's last convolution to the factor on its output.
+SCALES = {row.scope + UP: row.scale for row in NETWORK if isinstance(row, Residual)}
+
 # A descriptor's layer, by its name in `BACKBONES`, to the Keras layer that gives it.
 LAYERS = {
     "embeddings": "embeddings",
@@ -161,8 +164,7 @@ def build_facenet(backbone: Backbone, weights_path: str | os.PathLike) -> tf.ker
     x = keras.layers.Dense(512, kernel_initializer="zeros", name=BOTTLENECK)(x)
     vector = keras.layers.UnitNormalization(name="embeddings")(x)
     model = keras.Model(portrait, vector, name="facenet")
-    scales = {row.scope + UP: row.scale for row in NETWORK if isinstance(row, Residual)}
-    fill_from_graph(model, weights_path, scales)
+    fill_from_graph(model, weights_path, SCALES)
     if backbone.layer == "embeddings":
         return model
     return keras.Model(portrait, model.get_layer(LAYERS[backbone.layer]).output, name="facenet")

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from koala_face.backbones.saved_layers import weighted_layers
-from koala_face.backbones.weight_files import WeightsError
+from koala_face.backbones.weight_files import Shapes, WeightsError
 
 NETWORK_SCOPE = "InceptionResnetV1/"
 BOTTLENECK = "Bottleneck"
@@ -60,17 +60,29 @@ def fill_from_graph(
     Raises:
         WeightsError: unless the graph holds every layer, in its shape, and no other.
     """
-    arrays_of = read_layers(read_constants(path), scales)
     layers = weighted_layers(model)
+    shapes = {layer.name: [tuple(weight.shape) for weight in layer.weights] for layer in layers}
+    arrays = read_graph(path, shapes, scales)
     for layer in layers:
-        expected = [tuple(weight.shape) for weight in layer.weights]
-        arrays = arrays_of.pop(layer.name, [])
-        found = [array.shape for array in arrays]
+        layer.set_weights(arrays[layer.name])
+
+
+def read_graph(
+    path: str | os.PathLike, shapes: Shapes, scales: dict[str, float]
+) -> dict[str, list[np.ndarray]]:
+    """Read the kernels and biases at `path` by layer, as `fill_from_graph` does.
+
+    Raises:
+        WeightsError: unless the graph holds every layer of `shapes`, in its shape, and no other.
+    """
+    arrays = read_layers(read_constants(path), scales)
+    for name, expected in shapes.items():
+        found = [array.shape for array in arrays.get(name, [])]
         if found != expected:
-            raise wrong_graph(path, f"{layer.name} of shapes {expected}", f"shapes {found}")
-        layer.set_weights(arrays)
-    if arrays_of:
-        raise wrong_graph(path, f"{len(layers)} layers", f"more: {', '.join(arrays_of)}")
+            raise wrong_graph(path, f"{name} of shapes {expected}", f"shapes {found}")
+    if extra := [name for name in arrays if name not in shapes]:
+        raise wrong_graph(path, f"{len(shapes)} layers", f"more: {', '.join(extra)}")
+    return arrays
 
 
 def read_layers(

@@ -32,12 +32,17 @@ def preprocess(portrait: tf.Tensor, backbone: Backbone) -> tf.Tensor:
         3, 1, kernel_initializer="zeros", trainable=False, name="preprocessing"
     )
     preprocessed = layer(portrait)
+    layer.set_weights(pixel_weights(backbone))
+    return preprocessed
+
+
+def pixel_weights(backbone: Backbone) -> list[np.ndarray]:
+    """Kernel and bias of that convolution, (1, 1, 3, 3) and (3,) float32."""
     order, scale = backbone.preprocess.order, backbone.preprocess.scale
     kernel = np.zeros((1, 1, 3, 3), "float32")
     for channel, source in enumerate(order):
         kernel[0, 0, source, channel] = scale
-    layer.set_weights([kernel, np.array(backbone.preprocess.offset, "float32")])
-    return preprocessed
+    return [kernel, np.array(backbone.preprocess.offset, "float32")]
 
 
 def build_zeros(backbone: Backbone, weights_path: None = None) -> tf.keras.Model:

@@ -15,7 +15,7 @@ log = logging.getLogger("koala_face.benchmark")
 
 ROWS = (
     *("training", "networks", "input", "color", "embedding", "memory", "files", "upsampling"),
-    *("cluster", "distribution"),
+    *("cluster", "distribution", "start"),
 )
 HEADER = ("measured", "koala_face", "compared with", "ratio", "asked")
 
@@ -97,6 +97,7 @@ def measure(row: str, setup) -> list:
         files_row,
         input_row,
         memory_row,
+        start_row,
         training_row,
         upsampling_row,
     )
@@ -113,6 +114,7 @@ def measure(row: str, setup) -> list:
         "upsampling": upsampling_row.measure_upsampling,
         "cluster": cluster_row.measure_cluster,
         "distribution": distribution_row.measure_distribution,
+        "start": start_row.measure_start,
     }
     start = time.perf_counter()
     try:

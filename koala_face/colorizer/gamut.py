@@ -36,13 +36,15 @@ def lab_to_linear_in_gamut(lab: tf.Tensor) -> tf.Tensor:
 
 def _reduce_chroma(lab) -> tf.Tensor:
     """(N, 3) colours outside to (N, 3) linear sRGB on the gamut's boundary."""
-    inside, factor = tf.zeros_like(lab[:, :1]), tf.zeros_like(lab[:, :1])
-    step = 0.5
-    for _ in range(HALVINGS):
+
+    def halve(inside, step):
         factor = inside + step
         fits = ~_is_outside(color.lab_to_linear(scale_chroma(lab, factor)))
-        inside = tf.where(fits[:, None], factor, inside)
-        step /= 2
+        return tf.where(fits[:, None], factor, inside), step / 2
+
+    # A loop of the graph: unrolled, ten times the ops keep the first photograph waiting.
+    start = (tf.zeros_like(lab[:, :1]), tf.constant(0.5))
+    inside, _ = tf.while_loop(lambda *_: True, halve, start, maximum_iterations=HALVINGS)
     return color.lab_to_linear(scale_chroma(lab, inside))
 
 

@@ -5,6 +5,7 @@ augmentation). The paper asks its network once; the models that ship say in thei
 what theirs is asked.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -14,12 +15,15 @@ import tensorflow as tf
 from koala_face import color
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.description import ONCE
-from koala_face.models import REDUCTION, build_colorizer
+from koala_face.models import NETWORKS, REDUCTION
 
 keras = tf.keras
 
 # A file from a stranger must not ask for more: the work grows with the square of a scale.
 SMALLEST, LARGEST, MOST = 0.5, 2.0, 5
+# Of `models.fuse`: where the two inputs meet, and what knows the size of the portrait.
+FUSION_LAYER = "fusion"
+FIXED_LAYERS = ("luminance", "embedding", "fusion_repeat", "fusion_reshape")
 
 
 class PredictionError(KoalaFaceError):
@@ -45,8 +49,9 @@ def make_prediction(
             is none of `models.NETWORKS`.
     """
     check_scales(scales)
-    networks = [at_scale(model, scale) for scale in scales]
     size, repeats = model.inputs[0].shape[1], repeats_of(model)
+    sizes = [size_at(size, scale) for scale in scales]
+    network = model if set(sizes) == {size} else of_any_size(model)
 
     def predict(luminance, embedding) -> tf.Tensor:
         luminance, embedding = tf.convert_to_tensor(luminance), tf.convert_to_tensor(embedding)
@@ -54,9 +59,8 @@ def make_prediction(
             luminance = tf.concat([luminance, luminance[:, :, ::-1]], axis=0)
             embedding = tf.concat([embedding, embedding], axis=0)
         views = []
-        for network in networks:
-            view = resize(luminance, network.inputs[0].shape[1])
-            ab = network([view, embedding], training=False)
+        for scaled in sizes:
+            ab = network([resize(luminance, scaled), embedding], training=False)
             if mirrored:
                 ab, turned = tf.split(ab, 2)
                 ab = (ab + turned[:, :, ::-1]) / 2
@@ -105,25 +109,50 @@ def check_scales(scales: Sequence[float]) -> None:
         )
 
 
-def at_scale(model: keras.Model, scale: float) -> keras.Model:
-    """The network with the same weights for portraits of another size: none depends on it.
+def size_at(size: int, scale: float) -> int:
+    """The size nearest to `scale` times `size` that the networks can halve three times."""
+    return max(1, math.floor(size * scale / REDUCTION + 0.5)) * REDUCTION
+
+
+def of_any_size(model: keras.Model) -> Callable[..., tf.Tensor]:
+    """The network for portraits of any size, called as `model` is: no weight depends on it.
+
+    One graph for all sizes, of the model's own layers: to build and to trace a network for each
+    takes longer than a photograph's work.
 
     Raises:
         PredictionError: for a network that is none of `models.NETWORKS`.
     """
-    size = model.inputs[0].shape[1]
-    scaled = max(1, math.floor(size * scale / REDUCTION + 0.5)) * REDUCTION
-    if scaled == size:
-        return model
-    try:
-        network = build_colorizer(model.inputs[1].shape[1], scaled, network=model.name)
-        network.set_weights(model.get_weights())
-    except ValueError as error:
+    if model.name not in NETWORKS:
         raise PredictionError(
             "Expected a network that koala_face built, which alone runs at several sizes. "
-            f"Received another: {error}"
-        ) from error
+            f"Received another: {model.name}."
+        )
+    inputs = [tf.TensorSpec((None, None, None, 1)), tf.TensorSpec((None, model.inputs[1].shape[1]))]
+    apply = tf.function(functools.partial(_apply_layers, model), inputs, autograph=False)
+
+    def network(inputs, training=False) -> tf.Tensor:
+        ab = apply(*inputs)
+        ab.set_shape((*inputs[0].shape[:3], 2))
+        return ab
+
     return network
+
+
+def _apply_layers(model: keras.Model, luminance: tf.Tensor, embedding: tf.Tensor) -> tf.Tensor:
+    """Apply a network's layers one after another; those of the fusion that name a size, anew."""
+    x = luminance
+    for layer in model.layers:
+        if layer.name in FIXED_LAYERS:
+            continue
+        if layer.name == FUSION_LAYER:
+            _, height, width, _ = tf.unstack(tf.shape(x))
+            x = layer([x, tf.tile(embedding[:, None, None], (1, height, width, 1))])
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            x = layer(x, training=False)
+        else:
+            x = layer(x)
+    return x
 
 
 def resize(images: tf.Tensor, size: int) -> tf.Tensor:

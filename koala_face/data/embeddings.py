@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from koala_face.backbones import (
     Backbone,
-    build_descriptor,
     check_tuned_on,
+    descriptor_function,
     locate_weights,
     weights_sha256,
 )
@@ -55,6 +55,8 @@ def embed_folder(
     weights=None,
     batch_size: int = BATCH_SIZE,
     strict: bool = False,
+    known: str | os.PathLike | None = None,
+    rehash: bool = False,
 ) -> Embedded:
     """Compute the vectors of a folder's photographs that `file` does not hold yet.
 
@@ -63,6 +65,7 @@ def embed_folder(
         file: the HDF5 file, made if there is none. The descriptor `none` needs no file.
         weights: the descriptor's; None looks in the usual places.
         strict: stop before the first vector if any photograph cannot be read.
+        known, rehash: as `hash_photographs` takes them.
 
     Raises:
         PhotographError: no photographs, none that can be read, or with `strict` not all.
@@ -70,7 +73,7 @@ def embed_folder(
         LockError: another process works on it for too long.
         WeightsError: the descriptor's weights are not on this machine.
     """
-    photographs = hash_photographs(folder)
+    photographs = hash_photographs(folder, known, rehash)
     embeddings, photographs = embed_photographs(
         photographs, backbone, file, weights, batch_size, strict
     )
@@ -206,12 +209,12 @@ def compile_descriptor(backbone: Backbone, weights_path: Path) -> Callable:
 
     Not compiled by XLA, which is slower here than TensorFlow's own kernels on a CPU.
     """
-    descriptor = build_descriptor(backbone, weights_path)
+    descriptor = descriptor_function(backbone, weights_path)
     size = backbone.input_size
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, size, size), tf.uint8)])
     def embed(grays):
         portraits = tf.repeat(tf.cast(grays, tf.float32)[..., None], 3, axis=-1)
-        return descriptor(portraits, training=False)
+        return descriptor(portraits)
 
     return embed

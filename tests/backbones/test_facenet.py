@@ -54,6 +54,18 @@ def test_same_vectors_as_the_frozen_graph(descriptor, frozen, portraits):
     assert np.dot(expected[0], expected[1]) < 0.7
 
 
+@pytest.mark.parametrize("layer", ["embeddings", "bottleneck", "avgpool"])
+def test_plain_ops_give_the_bits_of_the_layers(layer, graph_path, portraits):
+    """What `embed` and `colorize` ask is what `export` writes down."""
+    backbone = backbones.find_backbone("facenet", layer)
+    model = backbones.build_descriptor(backbone, graph_path)
+    pixels = tf.constant(portraits)
+    expected = tf.function(lambda x: model(x, training=False))(pixels).numpy()
+    vectors = tf.function(backbones.descriptor_function(backbone, graph_path))(pixels).numpy()
+    assert np.ptp(vectors) > 0.1
+    np.testing.assert_array_equal(vectors, expected)
+
+
 def test_vectors_have_length_one(descriptor, portraits):
     vectors = descriptor(portraits, training=False).numpy()
     assert vectors.shape == (2, 512)
@@ -100,14 +112,20 @@ def test_it_stands_whole_inside_another_model(descriptor, portraits):
     np.testing.assert_allclose(model(pixels, training=False).numpy(), expected, rtol=0, atol=1e-6)
 
 
-def test_a_truncated_graph_is_refused(tmp_path, backbone, graph_path):
+# As a model, and as the function that vectors alone are asked of.
+WAYS = pytest.mark.parametrize("build", [backbones.build_descriptor, backbones.descriptor_function])
+
+
+@WAYS
+def test_a_truncated_graph_is_refused(build, tmp_path, backbone, graph_path):
     path = tmp_path / "graph_final.pb"
     path.write_bytes(graph_path.read_bytes()[:1_000_000])
     with pytest.raises(backbones.WeightsError, match="graph_final.pb"):
-        backbones.build_descriptor(backbone, path)
+        build(backbone, path)
 
 
-def test_a_graph_that_lacks_its_end_is_refused(tmp_path, backbone, graph_path):
+@WAYS
+def test_a_graph_that_lacks_its_end_is_refused(build, tmp_path, backbone, graph_path):
     """A graph cut between two of its nodes is still a graph."""
     graph = tf.compat.v1.GraphDef()
     graph.ParseFromString(graph_path.read_bytes())
@@ -115,10 +133,11 @@ def test_a_graph_that_lacks_its_end_is_refused(tmp_path, backbone, graph_path):
     path = tmp_path / "graph_final.pb"
     path.write_bytes(graph.SerializeToString())
     with pytest.raises(backbones.WeightsError, match=r"Expected .*Received: .*graph_final\.pb"):
-        backbones.build_descriptor(backbone, path)
+        build(backbone, path)
 
 
-def test_a_graph_of_another_network_is_refused(tmp_path, backbone):
+@WAYS
+def test_a_graph_of_another_network_is_refused(build, tmp_path, backbone):
     """One convolution too many, by name: nothing is silently left over."""
     node = tf.compat.v1.NodeDef(name="InceptionResnetV1/Extra/weights", op="Const")
     node.attr["dtype"].type = tf.float32.as_datatype_enum
@@ -127,7 +146,7 @@ def test_a_graph_of_another_network_is_refused(tmp_path, backbone):
     path.write_bytes(tf.compat.v1.GraphDef(node=[node]).SerializeToString())
     assert set(frozen_graph.read_constants(path)) == {"Extra/weights"}
     with pytest.raises(backbones.WeightsError, match="Received"):
-        backbones.build_descriptor(backbone, path)
+        build(backbone, path)
 
 
 def test_a_file_of_its_own_elsewhere_is_found(tmp_path, backbone, graph_path):

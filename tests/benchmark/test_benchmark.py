@@ -5,7 +5,14 @@ import itertools
 import pytest
 
 from koala_face import models
-from koala_face.benchmark import __main__, arithmetic, distribution_row, memory_row, timing
+from koala_face.benchmark import (
+    __main__,
+    arithmetic,
+    distribution_row,
+    memory_row,
+    start_row,
+    timing,
+)
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.photographs.sample_portraits import write_sample_portraits
 
@@ -103,6 +110,25 @@ def test_peak_memory_sees_an_array():
     assert 290_000_000 < large - small < 400_000_000
 
 
+def test_start_takes_medians_of_commands_in_turns():
+    """The first turn is left out: 100 s; then 12, 10 and 11 s beside 4, 5 and 6 s."""
+    spent = {"colorize": [(100, 50), (12, 6), (10, 9), (11, 7)]}
+    spent["import"] = [(90, 40), (4, 1), (5, 4), (6, 2)]
+    order, turn = [], {name: iter(values) for name, values in spent.items()}
+
+    def spend(command):
+        order.append(command[0])
+        return start_row.Spent(*next(turn[command[0]]))
+
+    ours, theirs = start_row.in_turns([["colorize"], ["import"]], 3, spend)
+    assert order == ["colorize", "import"] * 4
+    assert (ours, theirs) == ((11, 7), (5, 2))
+    wall, cpu = start_row.lines(ours, theirs)
+    assert wall[0].endswith("wall time")
+    assert wall[1:4] == ("11 s", "import tensorflow: 5 s", "2.20")
+    assert cpu[1:4] == ("7 s", "import tensorflow: 2 s", "3.50")
+
+
 def test_unknown_row_lists_the_rows():
     with pytest.raises(KoalaFaceError, match="training, networks, input, color.*Received: 'speed'"):
         __main__.main(["--rows", "speed"])
@@ -138,7 +164,8 @@ def test_table_of_two_rows(tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "row", ["training", "networks", "embedding", "memory", "files", "upsampling", "distribution"]
+    "row",
+    ["training", "networks", "embedding", "memory", "files", "upsampling", "distribution", "start"],
 )
 def test_slow_row(row, capsys):
     assert __main__.main(["--rows", row, *TINY]) == 0

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from koala_face.colorizer.prediction import PredictionError, make_prediction
-from koala_face.models import build_colorizer
+from koala_face.colorizer.prediction import PredictionError, make_prediction, of_any_size
+from koala_face.models import NETWORKS, build_colorizer
 
 SIZE, DIM = 32, 4
 
@@ -58,6 +58,18 @@ def test_at_a_scale_the_portrait_is_resized_and_so_is_ab(model, inputs, scale, s
     halved = resized(ask(model, size, inputs), SIZE // 2)
     assert np.ptp(halved) > 0.01
     np.testing.assert_allclose(given, halved.repeat(2, axis=1).repeat(2, axis=2), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_is_asked_at_another_size_with_its_own_weights(name, inputs):
+    """As a network built for that size, whose first weights are others, with these set."""
+    model = build_colorizer(DIM, SIZE, network=name)
+    other = build_colorizer(DIM, 16, network=name)
+    other.set_weights(model.get_weights())
+    seen = resized(inputs[0], 16)
+    given = of_any_size(model)([seen, inputs[1]])
+    assert np.ptp(given) > 0.01
+    np.testing.assert_allclose(given, other([seen, inputs[1]], training=False), atol=1e-6)
 
 
 def test_several_scales_give_the_mean(model, inputs):

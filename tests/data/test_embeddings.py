@@ -42,7 +42,7 @@ def mean_descriptor(monkeypatch, tmp_path):
         dense.set_weights([kernel])
         return model
 
-    monkeypatch.setattr(embeddings, "build_descriptor", build)
+    monkeypatch.setattr(embeddings, "descriptor_function", build)
     monkeypatch.setattr(embeddings, "locate_weights", lambda backbone, given: weights)
     return weights
 
@@ -94,7 +94,7 @@ def test_the_network_is_not_built_when_nothing_is_missing(
     grays, mean_descriptor, tmp_path, monkeypatch
 ):
     before = embeddings.embed_folder(grays, FACENET, tmp_path / "rows.h5").embeddings[:]
-    monkeypatch.setattr(embeddings, "build_descriptor", None)
+    monkeypatch.setattr(embeddings, "descriptor_function", None)
     after = embeddings.embed_folder(grays, FACENET, tmp_path / "rows.h5").embeddings[:]
     assert np.array_equal(before, after)
 
