@@ -101,7 +101,7 @@ class TrainConfig(Recipe):
     )
     tensorboard: bool = setting(False, "write a TensorBoard log into the run folder")
 
-    @property
+    @functools.cached_property  # a descriptor file is read once
     def descriptor(self) -> Backbone:
         """The one that is named, or the network's own.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from koala_face.backbones.facenet import LAYERS, NETWORK, SCALES, UP, Conv, Pool, Residual
+from koala_face.backbones.facenet import NETWORK, SCALES, UP, Conv, Pool, Residual
 from koala_face.backbones.frozen_graph import BOTTLENECK, layer_name, read_graph
 from koala_face.backbones.preprocessing import pixel_weights
 from koala_face.backbones.weight_files import Shapes
@@ -43,11 +43,11 @@ def facenet_function(
     def describe(portraits: tf.Tensor) -> tf.Tensor:
         x = _convolve(portraits, weights["preprocessing"])
         x = mean(_apply_rows(x, NETWORK, "", weights))
-        if LAYERS[backbone.layer] == LAYERS["avgpool"]:
+        if backbone.layer == "avgpool":
             return x
         kernel, bias = weights[BOTTLENECK]
         x = tf.nn.bias_add(tf.matmul(x, kernel), bias)
-        return x if LAYERS[backbone.layer] == BOTTLENECK else unit(x)
+        return x if backbone.layer == "bottleneck" else unit(x)
 
     return describe
 

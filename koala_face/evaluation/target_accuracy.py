@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from koala_face.data.color_clusters import nearest_cluster
 from koala_face.evaluation.bootstrap import RESAMPLES, estimate_means
 
 # How many guesses may be made, as is usual for ImageNet's classes.
@@ -84,7 +85,7 @@ def measure_colors(probabilities: np.ndarray, colors: np.ndarray, centers: np.nd
         `known`: by the mean of the centers under the probabilities; `known_by_oracle`: by the
         center of the true cluster. 1 is all, 0 no more than the portraits' own mean says.
     """
-    nearest = np.min([np.square(colors - center).sum(axis=1) for center in centers], axis=0)
+    nearest = np.square(colors - centers[nearest_cluster(colors, centers)]).sum(axis=1)
     error = np.square(colors - probabilities @ centers).sum(axis=1)
     spread = np.square(colors - colors.mean(axis=0)).sum(axis=1).mean()
     return {

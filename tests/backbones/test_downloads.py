@@ -8,29 +8,12 @@ import time
 
 import numpy as np
 import pytest
-from support.weights_server import TAG, hash_of, published_file, saved_weights, serve
+from support.weights_server import TAG, hash_of
 
 from koala_face import backbones
 from koala_face.backbones import downloads, weight_files
 from koala_face.backbones.weight_files import WeightsError
 from koala_face.foundation.files import LockError, locked
-
-
-@pytest.fixture
-def saved(tmp_path):
-    return saved_weights(tmp_path)
-
-
-@pytest.fixture
-def server(saved):
-    with serve(saved) as running:
-        yield running
-
-
-@pytest.fixture
-def file(server, monkeypatch, tmp_path):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    return published_file(server)
 
 
 def leavings(path):

@@ -4,28 +4,11 @@ import inspect
 
 import pytest
 import tensorflow as tf
-from support.weights_server import hash_of, published_file, saved_weights, serve
+from support.weights_server import hash_of
 
 from koala_face import backbones
 from koala_face.backbones import weight_files, weights
 from koala_face.backbones.weight_files import WeightsError
-
-
-@pytest.fixture
-def saved(tmp_path):
-    return saved_weights(tmp_path)
-
-
-@pytest.fixture
-def server(saved):
-    with serve(saved) as running:
-        yield running
-
-
-@pytest.fixture
-def file(server, monkeypatch, tmp_path):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    return published_file(server)
 
 
 def test_missing_weights_teach():
