@@ -6,48 +6,35 @@ and the loss: the step is that of one device. One process, the chief, validates 
 """
 
 import contextlib
-import json
 import logging
 import os
-import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import tensorflow as tf
 
-from koala_face.foundation.errors import KoalaFaceError
 from koala_face.training.fast_forward import fast_forward, quickest
 from koala_face.training.losses import Loss
+from koala_face.training.workers import (
+    LOOK,
+    DistributionError,
+    Worker,
+    expect_all,
+    lost,
+    read_cluster,
+    watched,
+)
 
 keras = tf.keras
 log = logging.getLogger(__name__)
 
 SUM = tf.distribute.ReduceOp.SUM
-EXAMPLE = (
-    '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
-    '"task": {"type": "worker", "index": 0}}'
-)
 # What TensorFlow raises where an all-reduce misses a worker.
 LOST = (
     *(tf.errors.UnavailableError, tf.errors.AbortedError),
     *(tf.errors.CancelledError, tf.errors.DeadlineExceededError),
 )
-# Seconds between two looks, while the chief validates, at whether the others are there.
-LOOK = 10.0
-
-
-class DistributionError(KoalaFaceError):
-    """The replicas cannot share the work, or a worker is gone."""
-
-
-class Worker(NamedTuple):
-    """A process of the run: its job and number in TF_CONFIG, and its host:port."""
-
-    job: str = "worker"
-    task: int = 0
-    address: str = ""
 
 
 class Distribution:
@@ -112,10 +99,16 @@ class Distribution:
 
     @contextlib.contextmanager
     def chief_first(self) -> Iterator[None]:
-        """The block runs in the chief, then in the others; all leave it together."""
+        """The block runs in the chief, then in the others; all leave it together.
+
+        Raises:
+            DistributionError: a worker died while the chief, which may fill caches for an hour,
+                was in the block.
+        """
         if not self.is_chief:
             self.wait()
-        yield
+        with watched(self.workers if self.is_chief else ()):
+            yield
         if self.is_chief:
             self.wait()
         self.wait()
@@ -145,21 +138,11 @@ class Distribution:
 
         def stop_if_asked_or_alone() -> None:
             stop_if_asked()
-            self._expect_all()
+            if time.monotonic() > self._looked + LOOK:
+                expect_all(self.workers)
+                self._looked = time.monotonic()
 
         return stop_if_asked_or_alone if len(self.workers) > 1 else stop_if_asked
-
-    def _expect_all(self) -> None:
-        """See, every `LOOK` seconds, that each worker listens."""
-        if time.monotonic() < self._looked + LOOK:
-            return
-        for worker in self.workers:
-            host, _, port = worker.address.rpartition(":")
-            try:
-                socket.create_connection((host.strip("[]"), int(port)), LOOK).close()
-            except OSError as error:
-                raise self._lost(worker.address, error) from error
-        self._looked = time.monotonic()
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
@@ -175,14 +158,7 @@ class Distribution:
                 raise
             text = str(error)
             named = (w for w in self.workers if f"/job:{w.job}/replica:0/task:{w.task}" in text)
-            raise self._lost(next(named, Worker(address="one")).address, error) from error
-
-    def _lost(self, who: str, error: Exception) -> DistributionError:
-        return DistributionError(
-            f"Expected all {len(self.workers)} workers to go on. Found: {who} is gone "
-            f"({type(error).__name__}). Its own output says why. Start all of them again with "
-            "--resume: the run goes on from its last saved state."
-        )
+            raise lost(self.workers, next(named, Worker(address="one")), error) from error
 
     def _of_chief(self, value: int) -> int:
         """The chief's value, when every process has come here with its own."""
@@ -216,34 +192,6 @@ def find_distribution(
             f"{batch_size}. Try {-(-batch_size // replicas) * replicas}."
         )
     return Distribution(strategy, workers, index, replica_statistics)
-
-
-def read_cluster(text: str | None) -> tuple[tuple[Worker, ...], int]:
-    """The processes that TF_CONFIG names, the chief's first, and which of them this one is.
-
-    Raises:
-        DistributionError: for text that is not as TensorFlow documents it.
-    """
-    try:
-        found = json.loads(text or "")
-        jobs, task = found["cluster"], found["task"]
-        if not set(jobs) <= {"chief", "worker"}:
-            raise ValueError(f"jobs {', '.join(jobs)}; expected worker, or chief and worker")
-        workers = tuple(
-            Worker(job, number, address)
-            for job in ("chief", "worker")
-            for number, address in enumerate(jobs.get(job, ()))
-        )
-        if not all(worker.address.rpartition(":")[2].isdecimal() for worker in workers):
-            raise ValueError("addresses without a port")
-        own = (task["type"], int(task["index"]))
-        return workers, [worker[:2] for worker in workers].index(own)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DistributionError(
-            f"Expected TF_CONFIG of the form {EXAMPLE}, with its own index for each worker. "
-            f"Received: {text or 'none'} ({type(error).__name__}: {error}). Set it before the "
-            "command, as https://www.tensorflow.org/guide/distributed_training describes."
-        ) from error
 
 
 def _join(workers: Sequence[Worker]) -> tf.distribute.Strategy:

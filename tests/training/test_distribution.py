@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,12 +23,10 @@ from koala_face.foundation.errors import KoalaFaceError
 from koala_face.training import sampling
 from koala_face.training.distribution import (
     Distribution,
-    DistributionError,
-    Worker,
     find_distribution,
-    read_cluster,
 )
 from koala_face.training.run_folder import RunFolder
+from koala_face.training.workers import DistributionError, Worker, read_cluster, watched
 
 TWO = {"worker": ["a:1", "b:2"]}
 
@@ -121,6 +120,45 @@ def test_parts_together_are_the_whole_batches(portrait_folder, tmp_path):
         assert [len(values) for values in one] == [2] * 4
         for values, *parts in zip(batch, one, other, strict=True):
             np.testing.assert_array_equal(values, np.concatenate(parts))
+
+
+@pytest.fixture
+def listening(monkeypatch):
+    """Two workers, of whom the second is a socket that a test may close; looked at often."""
+    monkeypatch.setattr("koala_face.training.workers.LOOK", 0.05)
+    with (
+        socket.create_server(("localhost", 0)) as one,
+        socket.create_server(("localhost", 0)) as other,
+    ):
+        ports = [listener.getsockname()[1] for listener in (one, other)]
+        yield [Worker("worker", n, f"localhost:{port}") for n, port in enumerate(ports)], other
+
+
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
+def test_a_worker_that_dies_while_the_chief_fills_caches_ends_it(listening, handler):
+    """Also where a shell's job ignores Ctrl-C."""
+    pair, other = listening
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        named = re.escape(f"{pair[1].address} is gone")
+        with pytest.raises(DistributionError, match=named), watched(pair):
+            time.sleep(0.3)
+            other.close()
+            time.sleep(30)
+        assert signal.getsignal(signal.SIGINT) == handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_block_whose_workers_live_ends_as_it_would(listening):
+    pair, _ = listening
+    with watched(pair):
+        time.sleep(0.3)
+    with pytest.raises(KeyboardInterrupt), watched(pair):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(30)
+    with pytest.raises(ZeroDivisionError), watched(pair):
+        raise ZeroDivisionError
 
 
 # In a process of its own: logical devices are made before TensorFlow's first operation. The
