@@ -25,6 +25,7 @@ PLACES = {
     "web": "web.__main__",
     "weights": "backbones.weights",
     "benchmark": "benchmark.__main__",
+    "compare": "compare.__main__",
 }
 # What most people come for.
 FIRST = {

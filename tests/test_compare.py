@@ -1,16 +1,20 @@
 """The compare command: what it trains, skips and leaves out, and what its tables hold."""
 
+import csv
 import itertools
 import json
+import re
 import shlex
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from support.page import Page
 from support.untrained_models import save_untrained
 
-from koala_face import compare
+from koala_face.compare import __main__ as compare
+from koala_face.compare import runs as compared_runs
 from koala_face.foundation.commands import flag_name
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.training import progress
@@ -36,7 +40,7 @@ def trainings(monkeypatch):
         flags = dict(itertools.pairwise(command))
         run = RunFolder(flags["--output"])
         settings = {key: flags[f"--{key}"] for key in ("data", "validation", "backbone")}
-        numbers = {key: flag_name(key) for key in ("size", "steps_per_epoch", "batch_size")}
+        numbers = {key: flag_name(key) for key in ("size", "steps_per_epoch", "batch_size", "seed")}
         settings |= {key: int(flags[flag]) for key, flag in numbers.items() if flag in flags}
         save_untrained(run.model_file, network=flags.get("--network", "koala_face"))
         epochs = int(flags["--epochs"])
@@ -44,7 +48,7 @@ def trainings(monkeypatch):
         run.write_history([{"epoch": epoch + 1, **EPOCH} for epoch in range(epochs)])
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(compare.subprocess, "run", train)
+    monkeypatch.setattr(compared_runs.subprocess, "run", train)
     return commands
 
 
@@ -95,10 +99,43 @@ def test_networks_are_crossed_with_descriptors(argv, trainings, tmp_path):
     assert f"{6_573_794 - 256 * (1000 - 512):,}" in counted
 
 
+def test_seeds_train_each_several_times_and_the_tables_have_the_mean(argv, trainings, tmp_path):
+    argv += ["--backbones", "none", "--model", f"mine={save_untrained(tmp_path / 'mine.h5')}"]
+    assert compare.main([*argv, "--seeds", "3,5"]) == 0
+    runs = tmp_path / "out" / "runs"
+    for seed, command in zip((3, 5), map(shlex.join, trainings), strict=True):
+        assert f"--seed {seed} " in command
+        assert f"--output {runs / f'none-seed-{seed}'} " in command
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "each model's 2 trainings" in text
+    own = text.split("## Each training")[1].split("##")[0]
+    (row,) = (line for line in own.splitlines() if "none" in line)
+    shares = [float(cell) for cell in row.split("|")[2:4]]
+    mean, *_ = re.findall(r"\| none \(zeros\) \| ([\d.]+)", text.split("## As a share")[1])
+    assert np.mean(shares) == pytest.approx(float(mean), abs=0.002)
+    with open(tmp_path / "out" / "portraits.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {"none-seed-3_mse", "none-seed-5_mse", "mine_mse"} <= set(rows[0])
+    for seed, share in zip((3, 5), shares, strict=True):
+        of_gray = [
+            np.mean([float(row[f"{k}_mse"]) for row in rows]) for k in (f"none-seed-{seed}", "gray")
+        ]
+        assert of_gray[0] / of_gray[1] == pytest.approx(share, abs=0.001)
+    assert compare.main([*argv, "--seeds", "3,5"]) == 0
+    assert len(trainings) == 2  # both were finished
+
+
+@pytest.mark.parametrize("flags", ["--seeds 1,1", "--seeds 1,2 --seed 0"])
+def test_seeds_that_are_not_several_are_refused(argv, trainings, flags):
+    with pytest.raises(KoalaFaceError, match="Expected --seeds of different numbers"):
+        compare.main([*argv, *flags.split()])
+    assert not trainings
+
+
 @pytest.fixture
 def slow_machine(monkeypatch):
     """A terminal, and a processor of a million multiply-adds a second."""
-    monkeypatch.setattr(compare.sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(compared_runs.sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(progress, "multiply_adds_a_second", lambda: 1e6)
 
 
@@ -120,7 +157,7 @@ def test_what_will_be_trained_is_said_before(argv, trainings, slow_machine, capl
 
 
 def test_without_a_terminal_nobody_is_asked(argv, trainings, slow_machine, monkeypatch):
-    monkeypatch.setattr(compare.sys.stdin, "isatty", lambda: False, raising=False)
+    monkeypatch.setattr(compared_runs.sys.stdin, "isatty", lambda: False, raising=False)
     assert compare.main([*argv, "--backbones", "none"]) == 0
     assert len(trainings) == 1
 
@@ -141,10 +178,10 @@ def test_a_finished_run_is_not_trained_again(argv, trainings):
 )
 def test_a_finished_run_of_other_settings_is_not_taken(argv, trainings, change, named):
     config = compare.parse_config(compare.CompareConfig, [*argv, "--backbones", "none"])
-    compare.train(config, "none")
+    compared_runs.train(config, "none")
     changed = compare.parse_config(compare.CompareConfig, [*argv, "--backbones", "none", *change])
     with pytest.raises(KoalaFaceError, match=rf"(?s){named}\n.*--runs"):
-        compare.train(changed, "none")
+        compared_runs.train(changed, "none")
     assert len(trainings) == 1
 
 
@@ -154,7 +191,7 @@ def test_a_finished_run_of_other_settings_is_not_taken(argv, trainings, change, 
 def test_settings_that_no_flag_names_count_too(argv, trainings, tmp_path, changed):
     """A run made by hand, with flags that this comparison does not give: it is not train's own."""
     config = compare.parse_config(compare.CompareConfig, [*argv, "--backbones", "none"])
-    compare.train(config, "none")
+    compared_runs.train(config, "none")
     file = tmp_path / "out" / "runs" / "none" / "settings.json"
     content = json.loads(file.read_text())
     content["settings"] |= changed
@@ -168,16 +205,16 @@ def test_settings_that_no_flag_names_count_too(argv, trainings, tmp_path, change
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"settings": 3}', '{"settings": {}}', "\0"])
 def test_settings_that_cannot_be_read_go_to_train_which_judges_them(argv, trainings, content):
     config = compare.parse_config(compare.CompareConfig, [*argv, "--backbones", "none"])
-    compare.train(config, "none")
-    compare.run_folder(config, "none").settings_file.write_text(content)
-    compare.train(config, "none")
+    compared_runs.train(config, "none")
+    compared_runs.run_folder(config, "none").settings_file.write_text(content)
+    compared_runs.train(config, "none")
     assert len(trainings) == 2
 
 
 def test_training_flags_are_passed_on(argv):
     flags = "--size 64 --steps-per-epoch 2 --batch-size 4 --seed 7 --flip".split()
     config = compare.parse_config(compare.CompareConfig, argv + flags)
-    command = shlex.join(compare.training_command(config, "none"))
+    command = shlex.join(compared_runs.training_command(config, "none"))
     for words in ("--size 64", "--steps-per-epoch 2", "--batch-size 4", "--seed 7", "--flip"):
         assert words in command
     assert "--learning-rate" not in command
@@ -187,17 +224,17 @@ def test_train_knows_every_flag_that_is_passed_on(argv):
     from koala_face.train import TrainConfig, parse_config
 
     values = {"schedule": "cosine", "learning_rate": "0.1", "device": "cpu", "weights": "w"}
-    given = {flag: values.get(flag, "8") for flag in compare.TRAINING_FLAGS if flag != "flip"}
+    given = {flag: values.get(flag, "8") for flag in compared_runs.TRAINING_FLAGS if flag != "flip"}
     flags = [word for flag, value in given.items() for word in (flag_name(flag), value)]
     config = compare.parse_config(compare.CompareConfig, [*argv, *flags, "--no-flip"])
-    parsed = parse_config(TrainConfig, compare.training_command(config, "none")[3:])
+    parsed = parse_config(TrainConfig, compared_runs.training_command(config, "none")[3:])
     assert {flag: str(getattr(parsed, flag)) for flag in given} == given
     assert parsed.flip is False
 
 
 def test_a_failed_training_says_how_to_go_on(argv, monkeypatch):
     failed = subprocess.CompletedProcess([], 1)
-    monkeypatch.setattr(compare.subprocess, "run", lambda command: failed)
+    monkeypatch.setattr(compared_runs.subprocess, "run", lambda command: failed)
     with pytest.raises(KoalaFaceError, match="Repeat this command"):
         compare.main([*argv, "--backbones", "none"])
 

@@ -106,7 +106,7 @@ def run_python(program):
     ("command", "words", "named"),
     [
         ("train", ["--data", "no/where"], "no/where"),
-        ("compare", ["--validation", "no/where"], "no/where"),
+        ("compare.__main__", ["--validation", "no/where"], "no/where"),
         ("embed", ["--data", "no/where"], "no/where"),
         ("tune", ["--data", "no/where"], "no/where"),
         ("evaluate", ["--model", "no.h5"], "no.h5"),
@@ -116,8 +116,8 @@ def run_python(program):
 def test_what_is_missing_ends_a_command_before_tensorflow_is_loaded(command, words, named):
     """The paper's command without data answers at once: loading TensorFlow takes seconds."""
     program = (
-        f"import sys; from koala_face import {command}\n"
-        f"try: {command}.main({words})\n"
+        f"import sys; from koala_face.{command} import main\n"
+        f"try: main({words})\n"
         "except Exception as error: print(type(error).__name__, error)\n"
         "print('tensorflow' in sys.modules)"
     )

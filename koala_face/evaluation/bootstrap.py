@@ -6,7 +6,8 @@ The draws depend on seed and number of portraits alone. So means of one set of
 portraits are resampled alike, and their shares and differences are paired.
 
 An interval tells how far another choice of portraits might have moved the
-number. It knows nothing of another training with another seed.
+number. Of another training with another seed it knows only where several were
+scored: then these are drawn with replacement too, each model's for itself.
 """
 
 from collections.abc import Callable
@@ -40,28 +41,33 @@ class Estimate(NamedTuple):
         return not (low > 0 or high < 0)
 
 
-def estimate_means(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> list[Estimate]:
+def estimate_means(
+    values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0, model: int = 0
+) -> list[Estimate]:
     """The mean of each column, with its resamples.
 
     Args:
-        values: (N, K), a row per portrait and a column per metric.
-        resamples: how many times the portraits are drawn.
+        values: (N, K), a row per portrait and a column per metric; or (T, N, K), of T trainings.
+        resamples: how many times the portraits, and the trainings, are drawn.
         seed: of the draws.
+        model: its number: each has its own draws of trainings, all have those of portraits.
 
     Raises:
         ValueError: for no portraits.
     """
     values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 2 or not len(values):
+    if values.ndim not in (2, 3) or not values.size:
         raise ValueError(f"Expected a row per portrait, (N, K). Received: shape={values.shape}.")
-    rng = np.random.default_rng(seed)
-    count = len(values)
-    means = np.empty((resamples, values.shape[1]))
+    values = values.reshape(-1, *values.shape[-2:])
+    trainings, count, metrics = values.shape
+    rng, of_trainings = np.random.default_rng(seed), np.random.default_rng((seed, model))
+    means = np.empty((resamples, metrics))
     for row in means:
-        row[:] = values[rng.integers(count, size=count)].mean(axis=0)
+        of_portraits = values[:, rng.integers(count, size=count)].mean(axis=1)
+        row[:] = of_portraits[of_trainings.integers(trainings, size=trainings)].mean(axis=0)
     return [
         Estimate(float(value), column)
-        for value, column in zip(values.mean(axis=0), means.T, strict=True)
+        for value, column in zip(values.mean(axis=(0, 1)), means.T, strict=True)
     ]
 
 

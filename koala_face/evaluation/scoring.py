@@ -74,6 +74,7 @@ Coloring = Callable[[Batch], np.ndarray]
 class Scores(NamedTuple):
     """One coloring's metrics: `values` maps each key of `METRICS` to (N,) float64.
 
+    Of several trainings `joined`, they are (T, N), and the levels the sums.
     `levels` and `true_levels`, (3, 256), count the levels of R, G and B over all portraits.
     """
 
@@ -177,7 +178,18 @@ def score(
     return Scores([str(path) for path in portraits.paths], values, levels, true_levels)
 
 
-def estimate(scores: Scores, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
+def joined(trainings: Sequence[Scores]) -> Scores:
+    """The scores of several trainings of one model, on the same portraits, as one's."""
+    if len(trainings) == 1:
+        return trainings[0]
+    values = {key: np.stack([one.values[key] for one in trainings]) for key in trainings[0].values}
+    levels, true_levels = (sum(one[place] for one in trainings) for place in (2, 3))
+    return Scores(trainings[0].paths, values, levels, true_levels)
+
+
+def estimate(
+    scores: Scores, resamples: int = RESAMPLES, seed: int = 0, model: int = 0
+) -> dict[str, Estimate]:
     """The mean of each metric over portraits, with resamples; also `true_colorfulness`.
 
     PSNR is that of the mean MSE: one truly gray photograph, which a gray coloring meets
@@ -185,7 +197,7 @@ def estimate(scores: Scores, resamples: int = RESAMPLES, seed: int = 0) -> dict[
     """
     columns = {key: values for key, values in scores.values.items() if key != "psnr"}
     columns["true_colorfulness"] = scores.true_colorfulness
-    means = estimate_means(np.stack(list(columns.values()), axis=1), resamples, seed)
+    means = estimate_means(np.stack(list(columns.values()), axis=-1), resamples, seed, model)
     estimates = dict(zip(columns, means, strict=True))
     estimates["psnr"] = transform(metrics.decibels, estimates["mse"])
     return estimates
@@ -195,7 +207,10 @@ def estimate_all(
     scores: dict[str, Scores], resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, dict[str, Estimate]]:
     """`estimate` of each, with the same draws: their shares and differences are paired."""
-    return {name: estimate(scored, resamples, seed) for name, scored in scores.items()}
+    return {
+        name: estimate(scored, resamples, seed, model)
+        for model, (name, scored) in enumerate(scores.items())
+    }
 
 
 def choose_portraits(errors: np.ndarray) -> dict[int, str]:

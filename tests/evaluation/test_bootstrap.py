@@ -56,3 +56,18 @@ def test_a_share_of_nothing_has_no_interval():
 def test_no_portraits_are_an_error():
     with pytest.raises(ValueError, match="row per portrait"):
         estimate_means(np.zeros((0, 3)))
+
+
+def test_trainings_are_drawn_too_each_models_for_itself():
+    """Of two trainings a constant apart, half the draws hold one twice: a quarter each."""
+    values = np.ones((2, 5, 1)) * [[[0.0]], [[4.0]]]
+    one, other = (estimate_means(values, 4000, model=model)[0] for model in (0, 1))
+    assert one.value == 2
+    for drawn in (0, 2, 4):
+        assert np.mean(one.resampled == drawn) == pytest.approx(
+            0.5 if drawn == 2 else 0.25, abs=0.03
+        )
+    assert np.std(difference(one, other).resampled) == pytest.approx(2, abs=0.1)
+    portraits = np.arange(5.0)[:, None]
+    (alone,), (twice,) = (estimate_means(x, 50) for x in (portraits, np.stack([portraits] * 2)))
+    assert twice.resampled == pytest.approx(alone.resampled)

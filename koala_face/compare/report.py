@@ -1,51 +1,39 @@
 """What `koala_face.compare` measures and writes: Tables V and VI, Figure 5, paired differences."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from koala_face.backbones import find_backbone, locate_weights
-from koala_face.data.portraits import Portraits, load_portraits
+from koala_face.compare.parts import (
+    Trial,
+    differences_section,
+    left_out_section,
+    networks_section,
+    origins,
+    seeds_section,
+    tables_section,
+)
+from koala_face.data.portraits import load_portraits
 from koala_face.evaluation import baselines, scoring, tables
-from koala_face.evaluation.bootstrap import RESAMPLES, Estimate, difference
+from koala_face.evaluation.bootstrap import RESAMPLES, Estimate
 from koala_face.evaluation.report_parts import (
-    INTERVALS_NOTE,
     RULE,
     Run,
-    circumstances,
     loss_section,
     read_run,
     shown_portraits,
 )
 from koala_face.figures import paper
-from koala_face.figures.report import Part, code, code_block, figure, plain, table
+from koala_face.figures.report import Part, code, figure, plain
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import short_name
-from koala_face.model_files.files import ModelDescription, describe_model, load_model
-from koala_face.models import check_size, multiply_adds
+from koala_face.model_files.files import describe_model, load_model
+from koala_face.models import check_size
 
 SEED = 0  # of the bootstrap
-
-DIFFERENCES_NOTE = """
-Differences are paired: both models colored the same {count} portraits. A difference may be noise
-if 0 lies in its 95 % interval. Even the pair with the narrowest interval needs a difference in
-MSE of about {resolution} % to stand out from chance; the paper's own, between its three
-descriptors, are 1.5 % to 5 % and carry no interval. A second training with another seed moves
-the numbers too, which no interval here covers: before a small difference is believed, repeat
-the comparison with another `--seed`. Of many pairs, one in twenty looks clear by chance.
-""".strip()
-
-
-class Trial(NamedTuple):
-    """A model under comparison, with the evaluated portraits and its descriptor's vectors."""
-
-    file: Path
-    model: tf.keras.Model
-    description: ModelDescription
-    portraits: Portraits
 
 
 def check_models(
@@ -68,16 +56,16 @@ def check_models(
 
 
 def load_trials(
-    models: dict[str, Path],
+    models: dict[str, list[Path]],
     data: str | os.PathLike,
     size: int,
     cache: str | os.PathLike,
     weights: str | os.PathLike | None = None,
-) -> dict[str, Trial]:
+) -> dict[str, list[Trial]]:
     """Load each model and its descriptor's vectors of the evaluated portraits.
 
     Args:
-        models: name to model file.
+        models: name to model files, one for each training.
         data: folder of the evaluated portraits.
         size: height and width at which is measured.
 
@@ -86,13 +74,15 @@ def load_trials(
         KoalaFaceError: from the parts; names file or descriptor.
     """
     trials = {}
-    for name, file in models.items():
-        model, description = load_model(file)
-        backbone = find_backbone(*description.descriptor)
+    for name, files in models.items():
+        loaded = [load_model(file) for file in files]
+        backbone = find_backbone(*loaded[0][1].descriptor)
         portraits = load_portraits(data, size, backbone, cache, weights)
-        trials[name] = Trial(file, model, description, portraits)
-    paths = next(iter(trials.values())).portraits.paths
-    for name, trial in trials.items():
+        trials[name] = [
+            Trial(file, *pair, portraits) for file, pair in zip(files, loaded, strict=True)
+        ]
+    paths = next(iter(trials.values()))[0].portraits.paths
+    for name, (trial, *_) in trials.items():
         if trial.portraits.paths != paths:
             raise scoring.EvaluationError(
                 f"Expected the same portraits for every model. {name} has "
@@ -104,34 +94,40 @@ def load_trials(
 
 def write_comparison(
     folder: Path,
-    trials: dict[str, Trial],
+    trained: dict[str, list[Trial]],
     data: str | os.PathLike,
     train_data: str | os.PathLike,
     cache: str | os.PathLike,
     left_out: dict[str, str],
     resamples: int = RESAMPLES,
+    seeds: Sequence[int] = (),
 ) -> tuple[dict[str, dict[str, Estimate]], list[str | Part]]:
     """Score all models and the baselines, draw the figures, compose the report.
 
     Args:
+        trained: by `load_trials`; of several trainings the first is shown, and all are scored.
         left_out: descriptor to reason, for those that could not be compared.
 
     Returns:
         The estimates of each model and baseline, and the parts of the report.
     """
+    trials = {name: each[0] for name, each in trained.items()}
     first = next(iter(trials.values()))
     size = first.portraits.rgb.shape[1]
     constant, source = find_constant(first, train_data, size, cache)
     runs = {name: read_run(trial.file) for name, trial in trials.items()}
     networks = {
-        name: scoring.make_network(trial.model, trial.description) for name, trial in trials.items()
+        name: [scoring.make_network(trial.model, trial.description) for trial in each]
+        for name, each in trained.items()
     }
-    scores = {
-        name: scoring.score(trials.get(name, first).portraits, coloring, name=name)
-        for name, coloring in (networks | baselines.make_baselines(constant)).items()
+    colorings = networks | {k: [way] for k, way in baselines.make_baselines(constant).items()}
+    scored = {
+        name: [scoring.score(trials.get(name, first).portraits, one, name=name) for one in each]
+        for name, each in colorings.items()
     }
+    scoring.write_scores(folder / "portraits.csv", name_each(scored, seeds))
+    scores = {name: scoring.joined(each) for name, each in scored.items()}
     results = scoring.estimate_all(scores, resamples, SEED)
-    scoring.write_scores(folder / "portraits.csv", scores)
     titles = make_titles(trials)
     names = {name: plain(title) for name, title in titles.items()}
     pairs = {names[name]: results[name] for name in trials}
@@ -139,13 +135,25 @@ def write_comparison(
     bootstrap = f"{resamples} resamples, seed {SEED}"
     return results, [
         f"# Networks and descriptors compared on {code(short_name(data))}",
-        origins(trials, size),
+        origins(trained, size),
         *tables_section(results, names, left_out, bootstrap, source),
-        *differences_section(pairs, len(first.portraits)),
+        *seeds_section({name: scores[name] for name in trained}, names, seeds, results["gray"]),
+        *differences_section(pairs, len(first.portraits), len(seeds)),
         *networks_section(trials, titles),
         *figures_section(folder, trials, titles, networks, scores, runs),
         *left_out_section(left_out),
     ]
+
+
+def name_each(
+    scored: dict[str, list[scoring.Scores]], seeds: Sequence[int]
+) -> dict[str, scoring.Scores]:
+    """The scores of each training by its run's name."""
+    return {
+        f"{name}-seed-{seed}" if len(each) > 1 else name: scores
+        for name, each in scored.items()
+        for seed, scores in zip(seeds or (None,), each, strict=False)
+    }
 
 
 def make_titles(trials: dict[str, Trial]) -> dict[str, str]:
@@ -170,89 +178,22 @@ def find_constant(
     )
 
 
-def origins(trials: dict[str, Trial], size: int) -> str:
-    """How each model came about, as a list."""
-    portraits = next(iter(trials.values())).portraits
-    lines = [
-        f"- {len(portraits)} portraits, the same for all, measured at {size} × {size} pixels in "
-        "8-bit RGB, 0–255"
-    ]
-    for name, trial in trials.items():
-        how = trial.description.training.get("command")
-        line = f"- {plain(name)}: {code(short_name(trial.file))}"
-        lines.append(line + (f", {code(how)}" if how else ""))
-    return "\n".join([*lines, *circumstances(portraits)])
-
-
-def tables_section(
-    results: dict[str, dict[str, Estimate]],
-    names: dict[str, str],
-    left_out: dict[str, str],
-    bootstrap: str,
-    source: str,
-) -> list[str]:
-    """Tables V and VI, ours beside the paper's."""
-    named = {names[name]: estimates for name, estimates in results.items()}
-    return [
-        "## Table V: colorfulness",
-        tables.table_v(results, names, left_out),
-        "## Table VI: errors",
-        tables.table_vi(results, names, left_out),
-        f"{INTERVALS_NOTE.format(bootstrap=bootstrap)} The constant is the mean ab {source}. "
-        f"The paper's numbers are quoted; they are of its own {tables.PAPER_PORTRAITS} images.",
-        "## As a share of gray's",
-        tables.shares_table(named, results["gray"]),
-    ]
-
-
-def differences_section(results: dict[str, dict[str, Estimate]], count: int) -> list[str]:
-    """All pairs, and how small a difference these portraits can show."""
-    if len(results) < 2:
-        return []
-    return [
-        "## Is a difference more than noise?",
-        tables.differences_table(results),
-        DIFFERENCES_NOTE.format(count=count, resolution=tables.number(resolution(results), 1)),
-    ]
-
-
-def networks_section(trials: dict[str, Trial], titles: dict[str, str]) -> list[str]:
-    """The parameters of each model's network, and the work of one prediction."""
-    rows = []
-    for name, (_, model, description, _) in trials.items():
-        size = f"{description.size} × {description.size}"
-        counts = f"{model.count_params():,}", f"{multiply_adds(model):,}"
-        rows.append([plain(titles[name]), code(description.network), *counts, size])
-    header = ["", "network", "parameters", "multiply-adds a prediction", "at"]
-    return ["## The networks", table(header, rows)]
-
-
-def resolution(results: dict[str, dict[str, Estimate]]) -> float:
-    """Half the narrowest interval of a pair's MSE difference, in % of the mean MSE."""
-    names = list(results)
-    pairs = [(one, other) for place, one in enumerate(names) for other in names[place + 1 :]]
-    widths = []
-    for one, other in pairs:
-        low, high = difference(results[one]["mse"], results[other]["mse"]).interval
-        widths.append((high - low) / 2)
-    mean = np.mean([estimates["mse"].value for estimates in results.values()])
-    return 100 * min(widths) / mean
-
-
 def figures_section(
     folder: Path,
     trials: dict[str, Trial],
     titles: dict[str, str],
-    networks: dict[str, scoring.Coloring],
+    networks: dict[str, list[scoring.Coloring]],
     scores: dict[str, scoring.Scores],
     runs: dict[str, Run],
 ) -> list[str | Part]:
     """Draw Figure 5, of the portraits chosen by the models' mean MSE, and Figure 2 of each run."""
-    chosen = scoring.choose_portraits(np.mean([scores[name].values["mse"] for name in trials], 0))
+    chosen = scoring.choose_portraits(
+        np.mean([np.atleast_2d(scores[name].values["mse"]).mean(0) for name in trials], 0)
+    )
     colored = []
     for name, trial in trials.items():
         batch = scoring.read_batch(trial.portraits, list(chosen))
-        colored.append(scoring.apply_coloring(networks[name], batch)[0])
+        colored.append(scoring.apply_coloring(networks[name][0], batch)[0])
     rows = [
         paper.comparison_row(true, pictures)
         for true, *pictures in zip(batch.rgb, *colored, strict=True)
@@ -269,9 +210,3 @@ def figures_section(
     for name, run in runs.items():
         parts += loss_section(folder, run, f"figure2-{name}.png", name)
     return parts
-
-
-def left_out_section(left_out: dict[str, str]) -> list[str]:
-    """Why descriptors are missing, in the words of the error."""
-    reasons = [f"{name}:\n\n{code_block(reason)}" for name, reason in left_out.items()]
-    return ["## Left out", *reasons] if reasons else []
