@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 import koala_face
 from koala_face import train
@@ -260,9 +261,9 @@ def free_ports(count):
     return ports
 
 
-def start_workers(folder, cache, outputs, logs, steps=STEPS):
+def start_workers(folder, cache, outputs, logs, steps=STEPS, backbone="none"):
     """Two processes, the chief first; each with its log."""
-    argv = ["--data", folder, "--validation", folder, "--cache", cache, "--backbone", "none"]
+    argv = ["--data", folder, "--validation", folder, "--cache", cache, "--backbone", backbone]
     argv += ["--size", 16, "--batch-size", 4, "--epochs", EPOCHS, "--steps-per-epoch", steps]
     argv += ["--flip", "--save-seconds", 0, "--strategy", "multiworker", "--resume"]
     addresses = [f"localhost:{port}" for port in free_ports(2)]
@@ -276,15 +277,20 @@ def start_workers(folder, cache, outputs, logs, steps=STEPS):
     return processes
 
 
-def wait_for_state(output, processes, number=2, longest=120.0):
+def wait_for_state(output, processes, number=2):
     """Until so many states were saved; otherwise nothing is left running."""
-    end, state = time.monotonic() + longest, output / "state" / f"ckpt-{number}.index"
-    while not state.exists():
+    wait_for(output / "state", f"ckpt-{number}.index", processes)
+
+
+def wait_for(folder, pattern, processes, longest=120.0):
+    """Until the folder has such a file; otherwise nothing is left running."""
+    end = time.monotonic() + longest
+    while not list(folder.glob(pattern)):
         if time.monotonic() > end or any(process.poll() is not None for process in processes):
             for process in processes:
                 process.kill()
                 process.wait()
-            raise AssertionError(f"no {state}")
+            raise AssertionError(f"no {pattern} in {folder}")
         time.sleep(0.05)
 
 
@@ -310,6 +316,20 @@ def test_a_killed_worker_stops_the_chief_which_alone_has_written(portrait_folder
     kill_one(processes, 1, logs[0])
     assert not outputs[1].exists()
     assert (outputs[0] / "settings.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", [0, 1])
+def test_whoever_is_killed_while_the_chief_embeds_stops_the_other(tmp_path, astronaut, which):
+    folder, cache = tmp_path / "portraits", tmp_path / "cache"
+    folder.mkdir()
+    for count in range(600):
+        picture = Image.fromarray(np.roll(astronaut, count, axis=1)).resize((96, 96))
+        picture.save(folder / f"{count}.jpg")
+    logs = [tmp_path / "log0", tmp_path / "log1"]
+    processes = start_workers(folder, cache, [tmp_path / "run"] * 2, logs, backbone="facenet")
+    wait_for(cache, "*facenet.h5.holder", processes)
+    kill_one(processes, which, logs[1 - which])
 
 
 @pytest.mark.slow
