@@ -15,7 +15,7 @@ log = logging.getLogger("koala_face.benchmark")
 
 ROWS = (
     *("training", "networks", "input", "color", "embedding", "memory", "files", "upsampling"),
-    *("cluster", "distribution", "start"),
+    *("cluster", "distribution", "start", "growth", "runtimes"),
 )
 HEADER = ("measured", "koala_face", "compared with", "ratio", "asked")
 
@@ -95,8 +95,10 @@ def measure(row: str, setup) -> list:
         distribution_row,
         embedding_row,
         files_row,
+        growth_row,
         input_row,
         memory_row,
+        runtimes_row,
         start_row,
         training_row,
         upsampling_row,
@@ -115,6 +117,8 @@ def measure(row: str, setup) -> list:
         "cluster": cluster_row.measure_cluster,
         "distribution": distribution_row.measure_distribution,
         "start": start_row.measure_start,
+        "growth": growth_row.measure_growth,
+        "runtimes": runtimes_row.measure_runtimes,
     }
     start = time.perf_counter()
     try:

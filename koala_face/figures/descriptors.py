@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from koala_face.figures.paper import PAGE_WIDTH
+from koala_face.figures.paper import PAGE_WIDTH, Picture, pictures_figure
 
 # Our choice: an eye with its brow fits below the patch of FaceNet's 160-pixel input.
 PATCH = 32
@@ -101,3 +101,35 @@ def distances_figure(vectors: np.ndarray, names: Sequence[str]) -> Figure:
         axis.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
     figure.colorbar(image, ax=axis)
     return figure
+
+
+def nearest(vectors: np.ndarray, row: int, count: int) -> np.ndarray:
+    """Rows of the `count` vectors, of (N, D), that are nearest to that of `row`, without itself."""
+    order = np.argsort(distances_from(vectors, row), kind="stable")
+    return order[order != row][:count]
+
+
+def distances_from(vectors: np.ndarray, row: int) -> np.ndarray:
+    """Euclidean distances of one vector to all: (N, D) to (N,)."""
+    vectors = np.asarray(vectors, "float64")
+    return np.linalg.norm(vectors - vectors[row], axis=-1)
+
+
+def nearest_figure(
+    read: Callable[[int], np.ndarray],
+    ways: dict[str, np.ndarray],
+    rows: Sequence[int],
+    count: int = 4,
+) -> Figure:
+    """Some portraits, each with those that are nearest to it by this and by that vector.
+
+    Args:
+        read: a row's portrait, (H, W, 3) uint8.
+        ways: what to call a descriptor, and its vectors, (N, D).
+    """
+    lines = [(row, way) for row in rows for way in ways]
+    pictures = [
+        [Picture(read(one)) for one in (row, *nearest(ways[way], row, count))] for row, way in lines
+    ]
+    columns = ["portrait", *(f"nearest, {n + 1}" for n in range(len(pictures[0]) - 1))]
+    return pictures_figure(pictures, columns, [way for _, way in lines])

@@ -165,7 +165,10 @@ def test_table_of_two_rows(tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "row",
-    ["training", "networks", "embedding", "memory", "files", "upsampling", "distribution", "start"],
+    [
+        *("training", "networks", "embedding", "memory", "files", "upsampling", "distribution"),
+        *("start", "growth", "runtimes"),
+    ],
 )
 def test_slow_row(row, capsys):
     assert __main__.main(["--rows", row, *TINY]) == 0

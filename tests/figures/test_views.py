@@ -182,3 +182,18 @@ def test_distances_of_vectors():
 def test_vectors_as_rows():
     axis = descriptors.vectors_figure(np.eye(3), ["a", "b", "c"]).axes[0]
     assert np.array_equal(axis.images[0].get_array(), np.eye(3))
+
+
+def test_nearest_vectors_first_and_never_itself():
+    vectors = [[0, 0], [3, 4], [1, 0], [0, 0]]
+    assert descriptors.nearest(vectors, 0, 3).tolist() == [3, 2, 1]
+    assert descriptors.nearest(vectors, 1, 2).tolist() == [2, 0]
+
+    def read(row):
+        return np.full((8, 8, 3), row, np.uint8)
+
+    ways = {"one": vectors, "other": np.negative(vectors)[::-1]}
+    drawn = descriptors.nearest_figure(read, ways, rows=[0], count=2)
+    shown = [axes.images[0].get_array()[0, 0, 0] for axes in drawn.axes]
+    # In the other way row 0 is [0, 0] and row 3 too; 1 is [-1, 0].
+    assert shown == [0, 3, 2, 0, 3, 1]
