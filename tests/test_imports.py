@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "model_files": {"foundation", "color", "models"},
     "figures": {"foundation", "photographs", *PAPER},
     "data": {"foundation", "backbones", "photographs", "color"},
-    "training": {"foundation", "data", "model_files", "figures", "color", "models"},
+    "training": {"foundation", "backbones", "data", "model_files", "figures", "color", "models"},
     "colorizer": {
         "foundation",
         "data",
@@ -45,7 +45,6 @@ MAY_IMPORT["evaluation"] = {
 ROOMS = set(MAY_IMPORT)
 MAY_IMPORT |= dict.fromkeys(COMMANDS.keys() - {"weights"}, ROOMS)  # it lies in `backbones`
 MAY_IMPORT["__main__"] = {"foundation"}
-MAY_IMPORT["compare"] = {*ROOMS, "train"}  # it holds finished runs against train's settings
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -14,6 +14,7 @@ from koala_face.foundation.commands import as_command, parse_config
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.files import load_model
 from koala_face.training.run_folder import RunFolder
+from koala_face.training.settings import INCIDENTAL, PATHS
 
 
 def parse(*argv):
@@ -38,7 +39,7 @@ def test_the_recipes_defaults_are_the_commands():
 
 def test_the_command_in_a_model_file_repeats_the_run_without_naming_folders():
     config = parse("--data", "/home/me/helen/train", "--epochs", "2", "--flip", "--no-xla")
-    command = as_command("train", config, left_out=train.INCIDENTAL, paths=train.PATHS)
+    command = as_command("train", config, left_out=INCIDENTAL, paths=PATHS)
     assert command == "python -m koala_face.train --epochs 2 --flip --no-xla --data helen/train"
 
 
@@ -172,10 +173,7 @@ def test_several_folders_and_their_shares(portrait_folder):
     assert config.extra_data == ("/a/one", "/b/two")
     assert parse("--extra-data", "/a/one").extra_data == ("/a/one",)
     command = "--ageing --shares 0.5,0.25,0.25 --extra-data a/one,b/two"
-    assert (
-        as_command("train", config, train.INCIDENTAL, train.PATHS)
-        == f"python -m koala_face.train {command}"
-    )
+    assert as_command("train", config, INCIDENTAL, PATHS) == f"python -m koala_face.train {command}"
     assert train.run_settings(config)["extra_data"] == ["/a/one", "/b/two"]
     with pytest.raises(KoalaFaceError, match="Expected shares of 2 numbers"):
         train.check_inputs(parse("--shares", "1", "--extra-data", str(portrait_folder)))
@@ -208,8 +206,9 @@ def test_without_weights_a_whole_command_with_the_installed_descriptor_is_named(
 
 def test_the_networks_that_train_takes_are_the_tables():
     from koala_face.models import NETWORKS
+    from koala_face.training import settings
 
-    assert tuple(NETWORKS) == train.NETWORKS
+    assert tuple(NETWORKS) == settings.NETWORKS
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,11 @@ from PIL import Image
 from support.crafted_hdf5 import CRAFTS
 from support.tuned_descriptors import save_descriptor
 
-from koala_face import colorize, compare, embed, evaluate, export, publish, train, tune
+from koala_face import colorize, embed, evaluate, export, publish, train, tune
 from koala_face.backbones import BackboneError, build_descriptor, find_backbone
 from koala_face.colorizer.colorizer import Colorizer
+from koala_face.compare import __main__ as compare
+from koala_face.compare import runs
 from koala_face.data.embeddings import descriptor_input, embed_folder
 from koala_face.data.portraits import embedding_file
 from koala_face.data.row_file import RowFileError
@@ -293,7 +295,7 @@ def test_a_comparison_has_a_column_for_each(tuned, portraits, tmp_path, monkeypa
         return subprocess.CompletedProcess(command, 0)
 
     commands = []
-    monkeypatch.setattr(compare.subprocess, "run", run)
+    monkeypatch.setattr(runs.subprocess, "run", run)
     file, _, cache = tuned
     argv = words("--data", portraits, "--validation", portraits, "--measure-size", 16)
     argv += words("--size", 16, "--batch-size", 2, "--steps-per-epoch", 1, "--epochs", 1)
@@ -314,7 +316,7 @@ def test_two_files_of_one_name_are_no_two_columns(tmp_path):
     files = [save_descriptor(tmp_path / place / "x.h5") for place in ("", "a")]
     config = compare.CompareConfig(backbones=tuple(f"tuned:{file}" for file in files))
     with pytest.raises(compare.CompareError, match="of different names.*Rename one"):
-        compare.find_pairs(config)
+        runs.find_pairs(config)
 
 
 def test_folders_are_classes_too(tuned, portraits, tmp_path):

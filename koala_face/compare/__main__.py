@@ -17,7 +17,7 @@ from koala_face.compare.runs import (
 from koala_face.figures import report
 from koala_face.foundation.commands import parse_config, run, setting
 from koala_face.photographs.reading import find_photographs
-from koala_face.train import NETWORKS, PAPER
+from koala_face.training.settings import NETWORKS, PAPER
 
 log = logging.getLogger("koala_face.compare")
 

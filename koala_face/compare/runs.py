@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from koala_face.backbones import WeightsError, find_backbone, locate_weights
 from koala_face.foundation.commands import INTERRUPTED, flag_words
 from koala_face.foundation.errors import KoalaFaceError
-from koala_face.train import NETWORKS, PAPER, TrainConfig, run_settings
 from koala_face.training.run_folder import RunFolder, RunFolderError, list_differences
+from koala_face.training.settings import NETWORKS, PAPER, TrainConfig, run_settings
 
 if TYPE_CHECKING:
     from koala_face.compare.__main__ import CompareConfig
