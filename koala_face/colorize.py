@@ -2,9 +2,6 @@
 
 import dataclasses
 import logging
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +17,7 @@ from koala_face.colorizer.jobs import MARK, Job, name_variant, names_a_file, pla
 from koala_face.colorizer.standard_streams import STREAM, through_files
 from koala_face.colorizer.upsampling import EDGE_AWARE, UPSAMPLINGS, check_style
 from koala_face.foundation.commands import parse_config, run, setting
+from koala_face.foundation.desktop import show_results
 from koala_face.foundation.errors import visible
 from koala_face.model_files.shipped import VARIANTS, ColorizerError, shipped_model
 from koala_face.photographs.encoding import OUTPUT_FORMATS
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
 
 # Not __name__, which is "__main__" for a command: `commands.run` shows this package's messages.
 log = logging.getLogger("koala_face.colorize")
-
-# Seconds in which a desktop's opener has handed the file on, or said that it cannot.
-PATIENCE = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +53,9 @@ class ColorizeConfig:
     model: str | None = setting(None, "model file (default: the one that ships)")
     variant: str = setting(VARIANTS[0], "which of the models that ship", choices=VARIANTS)
     variants: bool = setting(False, f"colour with each of them: {', '.join(VARIANTS)}")
+    palettes: int = setting(
+        0, "so many colourings of each, by a --model that was trained with --backbone oracle:FILE"
+    )
     weights: str | None = setting(None, "weights file of the model's descriptor")
     overwrite: bool = setting(False, "colour again what is already there")
     side_by_side: bool = setting(False, "write the gray photograph beside the coloured one")
@@ -79,14 +77,22 @@ class ColorizeConfig:
     )
 
 
+class Batch(NamedTuple):
+    """Photographs that one model shall colour; a `palette` of 0 is its own colours."""
+
+    model: Path
+    palette: int
+    jobs: list[Job]
+
+
 class Work(NamedTuple):
-    """What is to be done: photographs by model; `finished` counts those that are there already.
+    """What is to be done, by model; `finished` counts photographs that are there already.
 
     targets: of all photographs, finished ones as well.
     failures: a line for each photograph or folder that cannot be read, as is known beforehand.
     """
 
-    batches: list[tuple[Path, list[Job]]]
+    batches: list[Batch]
     targets: list[Path]
     finished: int
     passed_over: int
@@ -119,6 +125,11 @@ def check_settings(config: ColorizeConfig) -> None:
         raise ColorizerError(
             f"Expected --variants, for the models that ship, or --model {config.model}, not both."
         )
+    if config.palettes < 0 or (config.palettes and not config.model):
+        raise ColorizerError(
+            "Expected --palettes of 1 or more, with a --model that was trained with --backbone "
+            f"oracle:FILE. Received: --palettes {config.palettes}, --model {config.model}."
+        )
     if config.workers is not None and config.workers < 1:
         raise ColorizerError(f"Expected --workers of 1 or more. Received: {config.workers}.")
     if config.workers is not None and config.cluster is not None:
@@ -126,10 +137,10 @@ def check_settings(config: ColorizeConfig) -> None:
     if config.cluster is not None and STREAM in (*config.input, config.output):
         raise ColorizerError("Expected files or addresses: a cluster reads no standard input.")
     to_stream = config.output == STREAM or (config.output is None and STREAM in config.input)
-    if to_stream and (config.variants or config.open):
+    if to_stream and (config.variants or config.palettes or config.open):
         raise ColorizerError(
-            "Expected one result for standard output. --variants makes several, and --open has no "
-            "file to show: give a folder with -o."
+            "Expected one result for standard output. --variants and --palettes make several, and "
+            "--open has no file to show: give a folder with -o."
         )
 
 
@@ -138,8 +149,8 @@ def colorize_files_of(config: ColorizeConfig) -> list[str]:
     start = time.perf_counter()
     # What is wrong shows at once, before TensorFlow loads.
     work = plan_work(config)
-    failed = [line for model, jobs in work.batches for line in colorize_jobs(jobs, model, config)]
-    colored = sum(len(jobs) for _, jobs in work.batches) - len(failed)
+    failed = [line for batch in work.batches for line in colorize_batch(batch, config)]
+    colored = sum(len(batch.jobs) for batch in work.batches) - len(failed)
     failures = [*work.failures, *failed]
     log.info(
         "%d coloured, %d already there, %d failed, %d passed over, in %.1f s",
@@ -164,39 +175,45 @@ def plan_work(config: ColorizeConfig) -> Work:
         log.info("What is named NAME%s is taken for a result: name it with -o to colour it.", MARK)
     output = None if config.output is None else place_of(config.output)
     batches, targets, finished, failures = [], [], 0, plan.unreadable
-    for model, jobs in choose_models(config, plan.jobs):
-        targets += [job.target for job in jobs]
-        there = set() if config.overwrite else find_finished(jobs, output)
-        waiting = [job for job in jobs if job.target not in there]
-        finished += len(jobs) - len(waiting)
+    for batch in choose_models(config, plan.jobs):
+        targets += [job.target for job in batch.jobs]
+        there = set() if config.overwrite else find_finished(batch.jobs, output)
+        waiting = [job for job in batch.jobs if job.target not in there]
+        finished += len(batch.jobs) - len(waiting)
         reasons = {job: reason for job in waiting if (reason := why_impossible(job))}
         failures += [reason for reason in reasons.values() if reason not in failures]
-        batches.append((model, [job for job in waiting if job not in reasons]))
-    batches = [(model, jobs) for model, jobs in batches if jobs]
+        batches.append(batch._replace(jobs=[job for job in waiting if job not in reasons]))
+    batches = [batch for batch in batches if batch.jobs]
     if batches and output is not None:
         check_writable(output.parent if names_a_file(output) else output)
-    for model, _ in batches:
-        check_model(model, config.weights)
+    for batch in batches:
+        check_model(batch.model, config.weights, palettes=config.palettes)
     others = plan.passed_over + len(plan.results - set(targets))
     return Work(batches, targets, finished, others, failures)
 
 
-def choose_models(config: ColorizeConfig, jobs: list[Job]) -> list[tuple[Path, list[Job]]]:
+def choose_models(config: ColorizeConfig, jobs: list[Job]) -> list[Batch]:
     """The model files, each with what it shall colour."""
     if config.variants:
-        return [(shipped_model(v), [name_variant(job, v) for job in jobs]) for v in VARIANTS]
-    return [(Path(config.model or shipped_model(config.variant)), jobs)]
+        return [
+            Batch(shipped_model(v), 0, [name_variant(job, v) for job in jobs]) for v in VARIANTS
+        ]
+    model = Path(config.model or shipped_model(config.variant))
+    if not config.palettes:
+        return [Batch(model, 0, jobs)]
+    palettes = range(1, config.palettes + 1)
+    return [Batch(model, k, [name_variant(job, f"{k}") for job in jobs]) for k in palettes]
 
 
-def colorize_jobs(jobs: list[Job], model: Path, config: ColorizeConfig) -> list[str]:
+def colorize_batch(batch: Batch, config: ColorizeConfig) -> list[str]:
     """Load the model and colour; progress goes to the terminal."""
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     failures = []
     with logging_redirect_tqdm([logging.getLogger("koala_face")]):
-        outcomes = start_coloring(jobs, model, config)
-        for outcome in tqdm(outcomes, total=len(jobs), desc="Colouring", unit="photo"):
+        outcomes = start_coloring(batch, config)
+        for outcome in tqdm(outcomes, total=len(batch.jobs), desc="Colouring", unit="photo"):
             for note in outcome.notes:
                 log.info("%s", visible(f"{outcome.job.source}: {note}"))
             if outcome.error is not None:
@@ -204,9 +221,11 @@ def colorize_jobs(jobs: list[Job], model: Path, config: ColorizeConfig) -> list[
     return failures
 
 
-def start_coloring(jobs: list[Job], model: Path, config: ColorizeConfig) -> Iterator["Outcome"]:
+def start_coloring(batch: Batch, config: ColorizeConfig) -> Iterator["Outcome"]:
     """Colour in this process, or by Dask's workers: where asked for, and from and to addresses."""
+    model, palette, jobs = batch
     style = {name: getattr(config, name) for name in ("upsampling", "saturation", "stretch")}
+    style["palette"] = palette
     files = {name: getattr(config, name) for name in ("quality", "side_by_side")}
     here = all(isinstance(place, Path) for job in jobs for place in (job.source, job.target))
     if here and config.cluster is None and config.workers is None:
@@ -224,30 +243,6 @@ def start_coloring(jobs: list[Job], model: Path, config: ColorizeConfig) -> Iter
         ) from error
     way = plan_way(model, config.weights, **style, **files)
     return color_archive(jobs, way, config.cluster, config.workers or 0)
-
-
-def show_results(targets: list[Path]) -> None:
-    """Open the result, or the folder of several, by the desktop's own program.
-
-    A line says if that cannot be.
-    """
-    results = [t for t in targets if isinstance(t, Path) and os.path.isfile(t)]
-    if not results:
-        return
-    path = results[0] if len(results) == 1 else results[0].parent
-    opener = "open" if sys.platform == "darwin" else "xdg-open"
-    try:
-        if os.name == "nt":
-            os.startfile(path)
-            return
-        nowhere = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-        process = subprocess.Popen([opener, os.path.abspath(path)], **nowhere)
-        if process.wait(PATIENCE):
-            raise OSError(f"{opener} ended with status {process.returncode}")
-    except subprocess.TimeoutExpired:
-        pass  # it is the viewer itself, and open
-    except OSError as error:
-        log.warning("%s", visible(f"{path} cannot be shown: {error}."))
 
 
 def main(argv=None) -> int:

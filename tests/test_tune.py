@@ -13,16 +13,22 @@ from support.crafted_hdf5 import CRAFTS
 from support.tuned_descriptors import save_descriptor
 
 from koala_face import colorize, embed, evaluate, export, publish, train, tune
-from koala_face.backbones import BackboneError, build_descriptor, find_backbone
+from koala_face.backbones import (
+    BackboneError,
+    build_descriptor,
+    find_backbone,
+    locate_weights,
+)
 from koala_face.colorizer.colorizer import Colorizer
 from koala_face.compare import __main__ as compare
 from koala_face.compare import runs
-from koala_face.data.embeddings import descriptor_input, embed_folder
+from koala_face.data.embeddings import compile_descriptor, descriptor_input, embed_folder
 from koala_face.data.portraits import embedding_file
 from koala_face.data.row_file import RowFileError
 from koala_face.foundation.commands import parse_config
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.files import ModelFileError, build_network, load_model, save_model
+from koala_face.model_files.shipped import shipped_model
 from koala_face.training.run_folder import HISTORY_COLUMNS, RunFolder, RunFolderError
 
 
@@ -270,7 +276,7 @@ def test_an_oracle_trains_and_is_evaluated(oracle_model, portraits, tuned, tmp_p
 
 def test_an_oracle_colours_nothing(oracle_model, astronaut, tmp_path, monkeypatch):
     Image.fromarray(astronaut).save(tmp_path / "gray.png")
-    message = r"descriptor of gray portraits. Received: oracle:kinds.h5.*colour with a model of"
+    message = r"descriptor of gray portraits. Received: oracle:kinds.h5.*--palettes 3"
     with pytest.raises(BackboneError, match=message):
         colorize.main(words(tmp_path / "gray.png", "--model", oracle_model))
     with pytest.raises(BackboneError, match=message):
@@ -278,6 +284,38 @@ def test_an_oracle_colours_nothing(oracle_model, astronaut, tmp_path, monkeypatc
     with pytest.raises(BackboneError, match=message):
         Colorizer.load(oracle_model)
     assert [path.name for path in tmp_path.iterdir()] == ["gray.png"]
+
+
+def test_an_oracle_colours_in_so_many_palettes(oracle_model, tuned, grace_hopper, tmp_path):
+    """Her likeliest cluster is the red portraits', who all are of her; the other one the blue."""
+    gray = Image.fromarray(grace_hopper).resize((96, 96)).convert("L")
+    gray.save(tmp_path / "her.png")
+    argv = words(tmp_path / "her.png", "--model", oracle_model, "-o", tmp_path / "out")
+    assert colorize.main([*argv, "--palettes", "2", "--saturation", "0.5"]) == 0
+    one, two = (tmp_path / "out" / f"her-{number}.png" for number in (1, 2))
+    assert sorted((tmp_path / "out").iterdir()) == [one, two]
+    base, head = find_backbone("facenet", "avgpool"), find_backbone(f"tuned:{tuned[0]}").head
+    features = compile_descriptor(base, locate_weights(base))
+    seen = descriptor_input(np.repeat(np.asarray(gray)[..., None], 3, axis=-1), base.input_size)
+    order = np.argsort(-head(np.asarray(features(seen[None])))[0])
+    network, _ = load_model(oracle_model)
+    for path, cluster in zip((one, two), order, strict=True):
+        colorizer = Colorizer(
+            network, lambda grays, k=cluster: np.eye(2, dtype="float32")[[k]], 160, saturation=0.5
+        )
+        np.testing.assert_array_equal(np.asarray(Image.open(path)), colorizer(gray))
+    assert not np.array_equal(*(np.asarray(Image.open(path)) for path in (one, two)))
+
+
+def test_palettes_that_there_are_not(oracle_model, tmp_path, astronaut):
+    Image.fromarray(astronaut).save(tmp_path / "a.png")
+    argv = words(tmp_path / "a.png", "-o", tmp_path / "out", "--palettes")
+    with pytest.raises(KoalaFaceError, match="2 or less, the clusters of oracle:kinds.h5.*: 3"):
+        colorize.main([*argv, "3", "--model", str(oracle_model)])
+    with pytest.raises(KoalaFaceError, match="follows clusters.*Received: one of facenet"):
+        colorize.main([*argv, "2", "--model", str(shipped_model())])
+    with pytest.raises(KoalaFaceError, match="--palettes of 1 or more, with a --model"):
+        colorize.main([*argv, "2"])
 
 
 def test_a_comparison_has_a_column_for_each(tuned, portraits, tmp_path, monkeypatch):

@@ -54,9 +54,11 @@ def why_impossible(job: Job) -> str | None:
     return None
 
 
-def check_model(model: Path, weights: str | None, in_color: bool = False) -> None:
+def check_model(
+    model: Path, weights: str | None, in_color: bool = False, palettes: int = 0
+) -> None:
     """Refuse a model that is no HDF5 file, or whose descriptor lacks its weights or, unless the
-    portraits are `in_color`, looks at colours.
+    portraits are `in_color`, looks at colours; for `palettes` one that has not so many.
 
     What else may be wrong with a model, `Colorizer.load` says.
 
@@ -78,7 +80,12 @@ def check_model(model: Path, weights: str | None, in_color: bool = False) -> Non
         raise ColorizerError(f"Expected a whole HDF5 file. Received: {model} ({error}).") from error
     if None not in named:
         backbone = find_backbone(*map(str, named), carried)
-        if not in_color:
+        if palettes:
+            from koala_face.colorizer.palettes import check_palettes, likeliest
+
+            check_palettes(backbone, palettes)
+            backbone = likeliest(backbone)
+        elif not in_color:
             check_blind(backbone)
         locate_weights(backbone, weights)
 

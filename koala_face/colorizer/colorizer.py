@@ -20,6 +20,7 @@ from koala_face.backbones import find_backbone, locate_weights
 from koala_face.colorizer.full_size import color_pixels, luminance_of
 from koala_face.colorizer.gray_range import is_narrow, stretch, stretch_luminance
 from koala_face.colorizer.jobs import format_of_name
+from koala_face.colorizer.palettes import compile_palette
 from koala_face.colorizer.pictures import (
     Picture,
     beside_gray,
@@ -100,21 +101,25 @@ class Colorizer:
         upsampling: str = EDGE_AWARE,
         saturation: float = 1.0,
         stretch: bool = True,
+        palette: int = 0,
     ) -> "Colorizer":
         """Load a model file and the descriptor that it names.
 
         Args:
             model_path: the .h5 file; without it the one that ships, of the given `variant`.
             weights_path: of the descriptor; without it they are looked for in the usual places.
+            palette: of a model that was trained with `oracle:FILE`: colour in the so-many-th
+                likeliest of its clusters of colours, 1 the likeliest; see `palettes`.
 
         Raises:
             ColorizerError: no model ships with this copy, or the model's descriptor is
                 another one than this version's.
-            ModelFileError, BackboneError, WeightsError, PredictionError: from the parts.
+            ModelFileError, BackboneError, WeightsError, PaletteError, PredictionError: from the
+                parts.
         """
         path = Path(model_path) if model_path is not None else shipped_model(variant)
         settings = {"upsampling": upsampling, "saturation": saturation, "stretch": stretch}
-        return cls.of_network(*load_model(path), weights_path, path, **settings)
+        return cls.of_network(*load_model(path), weights_path, path, palette, **settings)
 
     @classmethod
     def of_network(
@@ -123,6 +128,7 @@ class Colorizer:
         description: ModelDescription,
         weights_path: str | os.PathLike | None = None,
         path: str | os.PathLike = "The model",
+        palette: int = 0,
         **settings: Any,
     ) -> "Colorizer":
         """As `load`, of a network that is loaded already, with its `ModelDescription`.
@@ -142,7 +148,10 @@ class Colorizer:
                 f"{(color.LUMINANCE_SCALE, color.AB_SCALE)}. Use the koala_face version "
                 f"{description.koala_face_version} or train anew."
             )
-        embed = compile_descriptor(backbone, locate_weights(backbone, weights_path))
+        if palette:
+            embed = compile_palette(backbone, weights_path, palette)
+        else:
+            embed = compile_descriptor(backbone, locate_weights(backbone, weights_path))
         return cls(network, embed, backbone.input_size, description=description, **settings)
 
     def restyled(self, upsampling: str = EDGE_AWARE, saturation: float = 1.0) -> "Colorizer":

@@ -46,6 +46,7 @@ class Way(NamedTuple):
     upsampling: str = EDGE_AWARE
     saturation: float = 1.0
     stretch: bool = True
+    palette: int = 0
     quality: int = 95
     side_by_side: bool = False
     version: str = koala_face.__version__
@@ -94,8 +95,8 @@ def make_ready(way: Way, threads: int, name: str) -> None:
     from koala_face.colorizer.colorizer import Colorizer
 
     use_single_threads(threads)
-    style = {"upsampling": way.upsampling, "saturation": way.saturation, "stretch": way.stretch}
-    _ready = way, Colorizer.load(way.path, way.weights, **style)
+    style = {name: getattr(way, name) for name in ("upsampling", "saturation", "stretch")}
+    _ready = way, Colorizer.load(way.path, way.weights, palette=way.palette, **style)
 
 
 def check_same(way: Way, name: str) -> None:
