@@ -1,11 +1,9 @@
 """Row `growth`: what a training waits for before its first step, by the number of portraits."""
 
 import json
-import subprocess
-import sys
 
 from koala_face.benchmark.files_row import write_photographs
-from koala_face.benchmark.memory_row import BEGIN, GIBIBYTE, REPORT
+from koala_face.benchmark.memory_row import GIBIBYTE, run_program
 from koala_face.benchmark.timing import Measurement, Setup, link_photographs, number
 
 # Folders of so many times `--portraits`: 1,000, 20,000 and 200,000 of its 200.
@@ -66,7 +64,5 @@ def _measure(setup: Setup, count: int) -> Measurement:
 
 
 def _run(words: dict) -> tuple[list, int]:
-    command = [sys.executable, "-c", BEGIN + START.format(**words) + REPORT]
-    lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    measured, memory = lines.splitlines()[-2:]
+    measured, memory = run_program(START.format(**words))[-2:]
     return json.loads(measured), int(memory)

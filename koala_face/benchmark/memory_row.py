@@ -53,13 +53,14 @@ else:
 
 def peak_memory(program: str) -> int:
     """Run a Python program in a new process; its largest resident size in bytes."""
-    done = subprocess.run(
-        [sys.executable, "-c", BEGIN + program + REPORT],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return int(done.stdout.splitlines()[-1])
+    return int(run_program(program)[-1])
+
+
+def run_program(program: str) -> list[str]:
+    """Run a Python program in a new process; the lines it prints, its largest size the last."""
+    command = [sys.executable, "-c", BEGIN + program + REPORT]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.splitlines()
 
 
 def measure_memory(setup: Setup) -> list[Measurement]:

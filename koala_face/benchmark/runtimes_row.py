@@ -25,8 +25,9 @@ def measure_runtimes(setup: Setup) -> list[Measurement]:
     backbone = find_backbone(*description.descriptor)
     embed = compile_descriptor(backbone, locate_weights(backbone))
     colorizer = Colorizer(model, embed, backbone.input_size)
-    seen = colorizer.prepare(read_rgb(setup.photographs[0]))
-    gray = descriptor_input(read_rgb(setup.photographs[0]), colorizer.size)
+    rgb = read_rgb(setup.photographs[0])
+    seen = colorizer.prepare(rgb)
+    gray = descriptor_input(rgb, colorizer.size)
     gray = gray[None, ..., None].astype("float32") / 255
     keras_file, file = _export(setup.folder / "exported")
     network = tf.keras.models.load_model(keras_file, compile=False)

@@ -8,6 +8,7 @@ from koala_face.compare.runs import (
     CompareError,
     announce,
     find_models,
+    find_pairs,
     find_usable,
     is_finished,
     run_folder,
@@ -80,7 +81,8 @@ def compare(config: CompareConfig) -> dict:
     folder = report.make_folder(config.output)
     from koala_face.compare.report import check_models, load_trials, write_comparison
 
-    given = dict(one.split("=", 1) for one in config.model)
+    trained = find_pairs(config)
+    given = {name: file for name, (file, *_) in models.items() if name not in trained}
     check_models(given, config.measure_size, config.weights)
     announce(config, waiting)
     for name in usable:

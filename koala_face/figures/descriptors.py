@@ -81,8 +81,7 @@ def vectors_figure(vectors: np.ndarray, names: Sequence[str]) -> Figure:
 
 def distances(vectors: np.ndarray) -> np.ndarray:
     """Euclidean distances of all pairs: (N, D) to (N, N)."""
-    vectors = np.asarray(vectors, "float64")
-    return np.linalg.norm(vectors[:, None] - vectors[None], axis=-1)
+    return np.stack([distances_from(vectors, row) for row in range(len(vectors))])
 
 
 def distances_figure(vectors: np.ndarray, names: Sequence[str]) -> Figure:

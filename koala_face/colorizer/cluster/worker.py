@@ -95,8 +95,10 @@ def make_ready(way: Way, threads: int, name: str) -> None:
     from koala_face.colorizer.colorizer import Colorizer
 
     use_single_threads(threads)
-    style = {name: getattr(way, name) for name in ("upsampling", "saturation", "stretch")}
-    _ready = way, Colorizer.load(way.path, way.weights, palette=way.palette, **style)
+    style = {
+        name: getattr(way, name) for name in ("upsampling", "saturation", "stretch", "palette")
+    }
+    _ready = way, Colorizer.load(way.path, way.weights, **style)
 
 
 def check_same(way: Way, name: str) -> None:
