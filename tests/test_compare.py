@@ -108,6 +108,8 @@ def test_seeds_train_each_several_times_and_the_tables_have_the_mean(argv, train
         assert f"--output {runs / f'none-seed-{seed}'} " in command
     text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert "each model's 2 trainings" in text
+    assert "intervals over portraits and trainings" in text
+    assert "not what another training might" not in text
     own = text.split("## Each training")[1].split("##")[0]
     (row,) = (line for line in own.splitlines() if "none" in line)
     shares = [float(cell) for cell in row.split("|")[2:4]]

@@ -27,6 +27,9 @@ ONE_TRAINING = (
     "A second training with another seed moves the numbers too, which no interval here covers: "
     "before a small difference is believed, compare with several `--seeds`."
 )
+SEVERAL_INTERVALS = (
+    "In brackets: 95 % bootstrap intervals over portraits and trainings ({bootstrap})."
+)
 SEVERAL_TRAININGS = (
     "The intervals hold both chances: portraits are drawn, and each model's {count} trainings "
     "for themselves; of so few, they are a little too narrow."
@@ -62,15 +65,17 @@ def tables_section(
     left_out: dict[str, str],
     bootstrap: str,
     source: str,
+    seeds: Sequence[int],
 ) -> list[str]:
     """Tables V and VI, ours beside the paper's."""
     named = {names[name]: estimates for name, estimates in results.items()}
+    note = SEVERAL_INTERVALS if seeds else INTERVALS_NOTE
     return [
         "## Table V: colorfulness",
         tables.table_v(results, names, left_out),
         "## Table VI: errors",
         tables.table_vi(results, names, left_out),
-        f"{INTERVALS_NOTE.format(bootstrap=bootstrap)} The constant is the mean ab {source}. "
+        f"{note.format(bootstrap=bootstrap)} The constant is the mean ab {source}. "
         f"The paper's numbers are quoted; they are of its own {tables.PAPER_PORTRAITS} images.",
         "## As a share of gray's",
         tables.shares_table(named, results["gray"]),

@@ -136,7 +136,7 @@ def write_comparison(
     return results, [
         f"# Networks and descriptors compared on {code(short_name(data))}",
         origins(trained, size),
-        *tables_section(results, names, left_out, bootstrap, source),
+        *tables_section(results, names, left_out, bootstrap, source, seeds),
         *seeds_section({name: scores[name] for name in trained}, names, seeds, results["gray"]),
         *differences_section(pairs, len(first.portraits), len(seeds)),
         *networks_section(trials, titles),
