@@ -276,7 +276,7 @@ def test_an_oracle_trains_and_is_evaluated(oracle_model, portraits, tuned, tmp_p
 
 def test_an_oracle_colours_nothing(oracle_model, astronaut, tmp_path, monkeypatch):
     Image.fromarray(astronaut).save(tmp_path / "gray.png")
-    message = r"descriptor of gray portraits. Received: oracle:kinds.h5.*--palettes 3"
+    message = r"descriptor of gray portraits. Received: oracle:kinds.h5.*colour with a model of"
     with pytest.raises(BackboneError, match=message):
         colorize.main(words(tmp_path / "gray.png", "--model", oracle_model))
     with pytest.raises(BackboneError, match=message):

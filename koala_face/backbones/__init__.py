@@ -99,8 +99,8 @@ def check_blind(backbone: Backbone) -> None:
         raise BackboneError(
             f"Expected a descriptor of gray portraits. Received: {backbone.name}, the true cluster "
             "of a portrait's colours, which a gray one does not tell. It is a measure, for "
-            "embed, train, evaluate and compare; colorize --palettes 3 colours with it in three "
-            "ways. Or take a model of another descriptor."
+            "embed, train, evaluate and compare alone: colour with a model of another descriptor, "
+            "or with this one in several ways, by colorize --palettes 3."
         )
 
 
