@@ -5,6 +5,7 @@ a training run, the other out of the first. They are one network, whose weights 
 """
 
 import dataclasses
+import functools
 import logging
 import os
 import tempfile
@@ -30,6 +31,9 @@ ALIKE = (
     *("network", "size", "descriptor", "preprocessing", "embedding_dim"),
     *("luminance_scale", "ab_scale"),
 )
+# Portraits over which batch norm's statistics are measured, evenly out of all.
+STATISTICS_PORTRAITS = 1600
+STATISTICS_BATCH = 16
 SCORES = ("mse", "mae", "colorfulness", "colorfulness_difference")
 
 
@@ -61,6 +65,9 @@ class PublishConfig:
         None, "another model file of this network, such as the one that training started from"
     )
     blend_share: float = setting(0.5, "its share in the mean of both files' weights")
+    statistics: tuple[str, ...] = setting(
+        (), "folders of portraits over which batch norm's statistics are measured anew, in turn"
+    )
     borrow: bool = setting(
         False, "write no weights: the file takes those of --model, which lies beside it"
     )
@@ -85,15 +92,17 @@ def publish(config: PublishConfig) -> dict:
 
     check_scales(config.scales)
     model, description = load_model(config.model)
-    blended = {}
+    changes = {}
     if config.blend:
-        blended = {"blend": blend(model, description, config.blend, config.blend_share)}
+        changes["blend"] = blend(model, description, config.blend, config.blend_share)
+    if config.statistics:
+        changes["statistics"] = measure_statistics(config, model, description)
     description = dataclasses.replace(description, mirrored=config.mirrored, scales=config.scales)
     if config.saturation != 1.0:
         strengthen(model, config.saturation)
     training = {
         **description.training,
-        **blended,
+        **changes,
         "saturation": config.saturation,
         "validation": short_name(config.data),
         "validation_scores": score(config, config.data, model, description),
@@ -123,8 +132,11 @@ def check_inputs(config: PublishConfig) -> None:
         raise PublishError(f"Expected a saturation above 0. Received: {config.saturation}.")
     if not 0 < config.blend_share < 1:
         raise PublishError(f"Expected a --blend-share within 0-1. Received: {config.blend_share}.")
-    if config.blend and config.borrow:
-        raise PublishError("Expected --borrow, which writes no weights, or --blend, not both.")
+    for name in ("blend", "statistics"):
+        if getattr(config, name) and config.borrow:
+            raise PublishError(
+                f"Expected --borrow, which writes no weights, or --{name}, not both."
+            )
     model, output = Path(config.model).resolve(), Path(config.output).resolve()
     if not output.parent.is_dir():
         raise PublishError(f"Expected a folder for the output. Received: {config.output}.")
@@ -132,7 +144,8 @@ def check_inputs(config: PublishConfig) -> None:
         raise PublishError(
             f"Expected --borrow with an output beside {config.model}. Received: {config.output}."
         )
-    find_photographs(config.data)
+    for folder in (config.data, *config.statistics):
+        find_photographs(folder)
 
 
 def blend(
@@ -165,6 +178,30 @@ def blend(
     return {"file": short_name(path), "share": share, "command": its.training.get("command", "")}
 
 
+def measure_statistics(
+    config: PublishConfig, model: "tf.keras.Model", description: "ModelDescription"
+) -> dict:
+    """Measure batch norm's statistics over portraits of `config.statistics`, as
+    `batch_norm.measure_in_turn` does; gives what was done for the file's attributes."""
+    import numpy as np
+
+    from koala_face.backbones import find_backbone
+    from koala_face.data import pipeline, selection
+    from koala_face.data.portraits import load_portraits
+    from koala_face.foundation.files import short_name
+    from koala_face.training.batch_norm import measure_in_turn
+
+    backbone = find_backbone(*description.descriptor)
+    options = (description.size, backbone, config.cache, config.weights)
+    folders = [load_portraits(folder, *options) for folder in config.statistics]
+    portraits = functools.reduce(selection.join, folders)
+    count = min(len(portraits), STATISTICS_PORTRAITS)
+    log.info("Measuring batch norm's statistics over %d portraits, layer after layer", count)
+    order = np.linspace(0, len(portraits) - 1, count).astype(int)
+    measure_in_turn(model, pipeline.batches(portraits, order, STATISTICS_BATCH))
+    return {"folders": [short_name(folder) for folder in config.statistics], "portraits": count}
+
+
 def score(
     config: PublishConfig,
     folder: str | os.PathLike,
@@ -174,14 +211,14 @@ def score(
     """The mean MSE, MAE, M and ΔM of a model on a folder at 256x256, and its shares of gray's."""
     from koala_face.backbones import find_backbone
     from koala_face.data.portraits import load_portraits
-    from koala_face.evaluation import baselines, scoring
+    from koala_face.evaluation import baselines, batch_coloring, scoring
 
     backbone = find_backbone(*description.descriptor)
     portraits = load_portraits(folder, MEASURED_SIZE, backbone, config.cache, config.weights)
     colored, gray = (
         scoring.score(portraits, coloring).values
         for coloring in (
-            scoring.make_network(model, description),
+            batch_coloring.make_network(model, description),
             baselines.color_gray,
         )
     )

@@ -4,10 +4,13 @@ import csv
 
 import numpy as np
 import pytest
+import skimage.color
 import tensorflow as tf
 from support.untrained_models import save_untrained
 
 from koala_face import evaluate, publish
+from koala_face.backbones import find_backbone
+from koala_face.data.portraits import load_portraits
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.files import load_model
 
@@ -74,6 +77,21 @@ def test_blended_weights_are_the_mean_with_the_share_that_is_asked(
     assert description.training["seed"] == 3
 
 
+def test_statistics_are_measured_anew_over_the_folders(model_file, portrait_folder, tmp_path):
+    folders = f"{portrait_folder},{portrait_folder}"
+    model, description = run(model_file, portrait_folder, tmp_path, "--statistics", folders)
+    assert description.training["statistics"]["portraits"] == 4
+    untreated = load_model(model_file)[0]
+    for one, other in zip(model.trainable_variables, untreated.trainable_variables, strict=True):
+        assert np.array_equal(one.numpy(), other.numpy())
+    portraits = load_portraits(portrait_folder, 64, find_backbone("none"), tmp_path / "cache")
+    luminance = skimage.color.rgb2lab(portraits.rgb[:])[..., :1] / 100
+    first = keras.Model(model.inputs, model.get_layer("encoder_norm1").input)
+    values = np.asarray(first([luminance.astype("float32"), portraits.embeddings[:]]))
+    measured = model.get_layer("encoder_norm1").moving_variance.numpy()
+    np.testing.assert_allclose(measured, values.var((0, 1, 2)), rtol=2e-3, atol=1e-7)
+
+
 def test_a_variant_borrows_the_weights_of_the_file_beside_it(model_file, portrait_folder, tmp_path):
     flags = ("--saturation", "1.5", "--mirrored")
     whole, description = run(model_file, portrait_folder, tmp_path, *flags)
@@ -113,8 +131,11 @@ def test_what_cannot_be_published_is_refused(model_file, portrait_folder, tmp_pa
     argv = [*argv, "--data", str(portrait_folder)]
     with pytest.raises(publish.PublishError, match=r"--borrow .* beside .*model\.h5"):
         publish.main([*argv, "--borrow"])
-    with pytest.raises(publish.PublishError, match="not both"):
-        publish.main([*argv, "--borrow", "--blend", str(model_file)])
+    for flag in ("--blend", "--statistics"):
+        with pytest.raises(publish.PublishError, match=f"{flag}, not both"):
+            publish.main([*argv, "--borrow", flag, str(model_file)])
+    with pytest.raises(KoalaFaceError, match="missing"):
+        publish.main([*argv, "--statistics", "missing"])
     with pytest.raises(publish.PublishError, match="within 0-1"):
         publish.main([*argv, "--blend-share", "1"])
     smaller = save_untrained(tmp_path / "smaller.h5", size=32)
