@@ -83,7 +83,14 @@ def evaluate(config: EvaluateConfig) -> dict:
     """
     check_inputs(config)
     folder = report.make_folder(config.output)
-    from koala_face.evaluation import baselines, evaluation_report, report_parts, scoring, skin
+    from koala_face.evaluation import (
+        baselines,
+        batch_coloring,
+        evaluation_report,
+        report_parts,
+        scoring,
+        skin,
+    )
     from koala_face.model_files.files import load_model
     from koala_face.models import check_size
 
@@ -96,11 +103,11 @@ def evaluate(config: EvaluateConfig) -> dict:
         description, portraits, config.train_data, config.size, config.cache
     )
     log.info("Scoring %s on %d portraits, and three baselines", model_file, len(portraits))
-    coloring = scoring.make_network(network, description)
+    coloring = batch_coloring.make_network(network, description)
     pictures = evaluation_report.Pictures(Path(config.data), portraits.paths)
     faces = []
 
-    def look(batch: scoring.Batch, colored: "np.ndarray", ab: "np.ndarray") -> None:
+    def look(batch: batch_coloring.Batch, colored: "np.ndarray", ab: "np.ndarray") -> None:
         pictures.take(batch, colored)
         faces.extend(skin.measure_faces(batch, ab))
 

@@ -22,11 +22,12 @@ def lab_to_linear_in_gamut(lab: tf.Tensor) -> tf.Tensor:
     in, found by bisection along the line to the neutral gray of the same L*.
 
     Args:
-        lab: (H, W, 3) float32, L* in 0-100.
+        lab: (..., 3) float, L* in 0-100.
 
     Returns:
-        (H, W, 3) float32 in 0-1, linear light.
+        (..., 3) float32 in 0-1, linear light.
     """
+    lab = tf.cast(lab, tf.float32)
     linear = color.lab_to_linear(lab)
     places = tf.where(_is_outside(linear))
     outside = tf.gather_nd(lab, places)

@@ -17,7 +17,7 @@ from koala_face.compare.parts import (
     tables_section,
 )
 from koala_face.data.portraits import load_portraits
-from koala_face.evaluation import baselines, scoring, tables
+from koala_face.evaluation import baselines, batch_coloring, scoring, tables
 from koala_face.evaluation.bootstrap import RESAMPLES, Estimate
 from koala_face.evaluation.report_parts import (
     RULE,
@@ -117,7 +117,7 @@ def write_comparison(
     constant, source = find_constant(first, train_data, size, cache)
     runs = {name: read_run(trial.file) for name, trial in trials.items()}
     networks = {
-        name: [scoring.make_network(trial.model, trial.description) for trial in each]
+        name: [batch_coloring.make_network(trial.model, trial.description) for trial in each]
         for name, each in trained.items()
     }
     colorings = networks | {k: [way] for k, way in baselines.make_baselines(constant).items()}
@@ -182,7 +182,7 @@ def figures_section(
     folder: Path,
     trials: dict[str, Trial],
     titles: dict[str, str],
-    networks: dict[str, list[scoring.Coloring]],
+    networks: dict[str, list[batch_coloring.Coloring]],
     scores: dict[str, scoring.Scores],
     runs: dict[str, Run],
 ) -> list[str | Part]:
@@ -192,8 +192,8 @@ def figures_section(
     )
     colored = []
     for name, trial in trials.items():
-        batch = scoring.read_batch(trial.portraits, list(chosen))
-        colored.append(scoring.apply_coloring(networks[name][0], batch)[0])
+        batch = batch_coloring.read_batch(trial.portraits, list(chosen))
+        colored.append(batch_coloring.apply_coloring(networks[name][0], batch)[0])
     rows = [
         paper.comparison_row(true, pictures)
         for true, *pictures in zip(batch.rgb, *colored, strict=True)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from koala_face import color, metrics
 from koala_face.colorizer.colorizer import Colorizer
 from koala_face.data.portraits import Portraits
-from koala_face.evaluation import scoring
+from koala_face.evaluation import batch_coloring
 from koala_face.evaluation.bootstrap import RESAMPLES, estimate_means, share
 from koala_face.evaluation.tables import number, with_interval
 from koala_face.figures.report import table
@@ -66,16 +66,20 @@ def score_aged(
     starts = range(0, len(portraits), batch_size)
     for start in tqdm(starts, desc=name, unit="batch", disable=None, leave=False):
         rows = range(start, min(start + batch_size, len(portraits)))
-        batch = scoring.read_batch(portraits, slice(rows.start, rows.stop))
+        batch = batch_coloring.read_batch(portraits, slice(rows.start, rows.stop))
         ab = color_aged(batch, rows, colorizer, effects, seed)
-        rgb, _ = scoring.apply_coloring(lambda _, ab=ab: ab, batch)
+        rgb, _ = batch_coloring.apply_coloring(lambda _, ab=ab: ab, batch)
         errors = metrics.mean_squared_error
         columns.append((errors(ab, batch.ab), errors(rgb, batch.rgb)))
     return AgedErrors(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 
 def color_aged(
-    batch: scoring.Batch, rows: range, colorizer: Colorizer, effects: Sequence[str], seed: int
+    batch: batch_coloring.Batch,
+    rows: range,
+    colorizer: Colorizer,
+    effects: Sequence[str],
+    seed: int,
 ) -> np.ndarray:
     """The ab, (B, S, S, 2), of a batch that is seen aged; `rows` number its portraits."""
     lab = np.concatenate([batch.luminance, batch.ab], axis=-1)

@@ -13,7 +13,8 @@ from koala_face.backbones import find_backbone
 from koala_face.color import AB_SCALE
 from koala_face.data.color_statistics import mean_ab
 from koala_face.data.portraits import Portraits, load_portraits
-from koala_face.evaluation.scoring import Batch, Coloring, EvaluationError
+from koala_face.evaluation.batch_coloring import Batch, Coloring
+from koala_face.evaluation.scoring import EvaluationError
 from koala_face.figures.report import code
 from koala_face.foundation.files import short_name
 from koala_face.model_files.files import ModelDescription

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from koala_face.data.portraits import Portraits
-from koala_face.evaluation import baselines, scoring, tables
+from koala_face.evaluation import baselines, batch_coloring, scoring, tables
 from koala_face.evaluation.bootstrap import Estimate, share
 from koala_face.evaluation.report_parts import (
     INTERVALS_NOTE,
@@ -46,7 +46,9 @@ FURTHER_NOTE = (
     "The paper does not say in which color space it measures. **In ab**: the network's own "
     "output against the true a\\* and b\\*, in their units, before anything is clipped to sRGB. "
     "**PSNR**: of the mean MSE; the mean of the portraits' own is infinite as soon as one is "
-    "truly gray. **SSIM**: Wang et al. 2004, Gaussian window of σ 1.5, mean of the channels."
+    "truly gray. **SSIM**: Wang et al. 2004, Gaussian window of σ 1.5, mean of the channels. **In "
+    "gamut**: MSE and MAE of what `koala-face colorize` would write: a color outside sRGB loses "
+    "chroma, at equal L\\* and hue, where the paper's way cuts each channel off."
 )
 
 
@@ -71,7 +73,7 @@ class Pictures:
         self.paths = [folder / path for path in paths]
         self.taken: list[gallery.Thumbnails] = []
 
-    def take(self, batch: scoring.Batch, colored: np.ndarray) -> None:
+    def take(self, batch: batch_coloring.Batch, colored: np.ndarray) -> None:
         """Take the next batch's, in the photographs' own proportions."""
         for rgb, true in zip(colored, batch.rgb, strict=True):
             shape = proportions(self.paths[len(self.taken)])
@@ -151,7 +153,7 @@ def origin(subject: Subject, portraits: Portraits) -> str:
 def figures_section(
     folder: Path,
     portraits: Portraits,
-    coloring: scoring.Coloring,
+    coloring: batch_coloring.Coloring,
     scores: scoring.Scores,
     run: Run,
 ) -> list[str | Part]:
@@ -163,8 +165,8 @@ def figures_section(
     """
     chosen = scoring.choose_portraits(scores.values["mse"])
     names = list(chosen.values())
-    batch = scoring.read_batch(portraits, list(chosen))
-    colored, _ = scoring.apply_coloring(coloring, batch)
+    batch = batch_coloring.read_batch(portraits, list(chosen))
+    colored, _ = batch_coloring.apply_coloring(coloring, batch)
     paper.save_figure(paper.colorization_figure(batch.rgb, colored, names), folder / "figure3.png")
     median = next(place for place, name in enumerate(names) if "median" in name)
     counts = [paper.count_levels(pictures[median]) for pictures in (colored, batch.rgb)]

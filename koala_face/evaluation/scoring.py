@@ -1,10 +1,9 @@
 """Score colorizations portrait by portrait (Section II.E): the one path of evaluate and compare.
 
-A coloring is a function that takes a `Batch` and gives ab, (B, S, S, 2) in units of
-a* and b*. The network is one; gray, a constant and the block mean are others, so that
-all are measured alike: true L* and the coloring's ab become sRGB, clipped by channel
-and rounded to 8 bits, and are held against the true picture. Pixels pass through in
-batches; what stays in memory of a portrait are some ten numbers.
+All colorings (`batch_coloring`), the network's among them, are measured alike: true L* and the
+coloring's ab become sRGB, clipped by channel and rounded to 8 bits, and are held against the
+true picture; and once more as `koala_face.colorize` writes them, brought into sRGB by less
+chroma. Pixels pass through in batches; what stays in memory of a portrait are some ten numbers.
 """
 
 import csv
@@ -14,20 +13,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
-from koala_face import color, metrics
-from koala_face.colorizer.colorizer import Colorizer, NetworkInput
-from koala_face.colorizer.full_size import luminance_of
-from koala_face.colorizer.gray_range import is_narrow
+from koala_face import metrics
+from koala_face.colorizer.gamut import lab_to_linear_in_gamut
 from koala_face.data.portraits import Portraits
+from koala_face.evaluation.batch_coloring import (
+    Batch,
+    Coloring,
+    apply_coloring,
+    make_pictures,
+    read_batch,
+)
 from koala_face.evaluation.bootstrap import RESAMPLES, Estimate, estimate_means, transform
 from koala_face.figures.paper import LEVELS, count_levels
 from koala_face.foundation.errors import KoalaFaceError, visible
 from koala_face.foundation.files import replacing
-from koala_face.model_files.files import ModelDescription
-from koala_face.photographs.reading import resize
 
 
 class EvaluationError(KoalaFaceError):
@@ -51,24 +52,9 @@ METRICS = (
     Metric("ab_mae", "MAE in ab", 2),
     Metric("psnr", "PSNR, dB", 2),
     Metric("ssim", "SSIM", 3),
+    Metric("gamut_mse", "MSE in gamut", 1),
+    Metric("gamut_mae", "MAE in gamut", 2),
 )
-
-
-class Batch(NamedTuple):
-    """Portraits as a coloring sees them, and their truth.
-
-    rgb: (B, S, S, 3) uint8; luminance: (B, S, S, 1) float32, L* in 0-100; ab: (B, S, S, 2)
-    float32, the true a* and b*; embedding: (B, D) float32.
-    """
-
-    rgb: np.ndarray
-    luminance: np.ndarray
-    ab: np.ndarray
-    embedding: np.ndarray
-
-
-# What is scored: a function of a batch that gives ab, (B, S, S, 2) in units of a* and b*.
-Coloring = Callable[[Batch], np.ndarray]
 
 
 class Scores(NamedTuple):
@@ -89,51 +75,9 @@ class Scores(NamedTuple):
         return self.values["colorfulness"] - self.values["colorfulness_difference"]
 
 
-def make_network(model: tf.keras.Model, description: ModelDescription | None = None) -> Coloring:
-    """The coloring of a network with the inputs and the output of `models.build_colorizer`.
-
-    The network sees each portrait at its own size. Where that is not the size at which is
-    measured, ab is brought there as `koala_face.colorize` brings it to a photograph's size, and a
-    narrow range is stretched as there.
-    The description says of which predictions the mean is taken; without it there is one.
-    """
-    colorizer = Colorizer(model, None, 0, description=description)
-    size = colorizer.size
-
-    def color_network(batch: Batch) -> np.ndarray:
-        if batch.rgb.shape[1:3] == (size, size):
-            luminance = color.scale_luminance(batch.luminance)
-            return color.unscale_ab(np.asarray(colorizer.predict_ab(luminance, batch.embedding)))
-        resized = [luminance_of(resize(rgb, size, size)) for rgb in batch.rgb]
-        seen = [NetworkInput(luminance, None, is_narrow(luminance)) for luminance in resized]
-        predicted = colorizer.predict(seen, batch.embedding)
-        inputs = zip(seen, predicted, batch.luminance[..., 0], strict=True)
-        return np.stack([colorizer.upsample(*portrait) for portrait in inputs])
-
-    return color_network
-
-
-def read_batch(portraits: Portraits, rows: slice | Sequence[int]) -> Batch:
-    """Take rows of the portraits and convert them to Lab."""
-    rgb = np.asarray(portraits.rgb[rows])
-    lab = np.asarray(color.rgb_to_lab(rgb))
-    embedding = np.asarray(portraits.embeddings[rows], np.float32)
-    return Batch(rgb, lab[..., :1], lab[..., 1:], embedding)
-
-
-def apply_coloring(coloring: Coloring, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """Colour a batch: the uint8 RGB pictures (B, S, S, 3) and their ab before clipping."""
-    ab = coloring(batch)
-    rgb = color.lab_to_rgb(np.concatenate([batch.luminance, ab], axis=-1))
-    # Where a = b = 0 the three channels are equal; through the matrices' rounded digits some
-    # would differ by one level, and a gray picture would have a little color.
-    neutral = np.all(ab == 0, axis=-1, keepdims=True)
-    rgb = np.where(neutral, color.luminance_to_gray(batch.luminance), rgb)
-    return color.to_uint8(rgb).numpy(), ab
-
-
 def measure(rgb: np.ndarray, ab: np.ndarray, batch: Batch) -> dict[str, np.ndarray]:
     """All of `METRICS` of a colored batch, (B,) each."""
+    in_gamut = make_pictures(batch, ab, lab_to_linear_in_gamut)
     return {
         "mse": metrics.mean_squared_error(rgb, batch.rgb),
         "mae": metrics.mean_absolute_error(rgb, batch.rgb),
@@ -143,6 +87,8 @@ def measure(rgb: np.ndarray, ab: np.ndarray, batch: Batch) -> dict[str, np.ndarr
         "ab_mae": metrics.mean_absolute_error(ab, batch.ab),
         "psnr": metrics.peak_signal_to_noise_ratio(rgb, batch.rgb),
         "ssim": metrics.structural_similarity_index(rgb, batch.rgb),
+        "gamut_mse": metrics.mean_squared_error(in_gamut, batch.rgb),
+        "gamut_mae": metrics.mean_absolute_error(in_gamut, batch.rgb),
     }
 
 

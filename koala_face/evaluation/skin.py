@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from koala_face.data.color_statistics import MIDDLE, SMALLEST_SHARE, skin_mask
+from koala_face.evaluation.batch_coloring import Batch
 from koala_face.evaluation.bootstrap import RESAMPLES, Estimate, estimate_means, share, transform
-from koala_face.evaluation.scoring import Batch
 from koala_face.evaluation.tables import number, with_interval
 from koala_face.figures.report import table
 

@@ -38,7 +38,7 @@ DIGITS = {metric.key: metric.digits for metric in METRICS}
 TITLES = {metric.key: metric.title for metric in METRICS}
 # The paper's own metrics, and those that stand beside them.
 PAPER_METRICS = ("mse", "mae", "colorfulness", "colorfulness_difference")
-FURTHER_METRICS = ("ab_mse", "ab_mae", "psnr", "ssim")
+FURTHER_METRICS = ("ab_mse", "ab_mae", "psnr", "ssim", "gamut_mse", "gamut_mae")
 NOTHING = "–"
 # Below, the bootstrap knows too little of the other portraits there might be (our choice).
 FEW_PORTRAITS = 10

@@ -8,11 +8,12 @@ import pytest
 import skimage.color
 from support.untrained_models import save_untrained
 
-from koala_face import metrics
+from koala_face import color, metrics
+from koala_face.colorizer import full_size
 from koala_face.colorizer.colorizer import Colorizer
 from koala_face.data import color_statistics
 from koala_face.data.portraits import Portraits
-from koala_face.evaluation import baselines, scoring
+from koala_face.evaluation import baselines, batch_coloring, scoring
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files import files
 from koala_face.models import check_size
@@ -69,6 +70,34 @@ def test_gray_by_hand():
     assert scores.true_colorfulness == pytest.approx([0.3 * 127.5 * 5**0.5, 76.5, 0])
 
 
+def test_in_gamut_black_stays_black_where_the_papers_way_shows_blue():
+    """Chroma of a black pixel cannot be had at L* 0; cut by channel it is a blue of L* 3."""
+    portraits = MadePortraits([flat((0, 0, 0))])
+    blue = (20.0, -40.0)
+    scores = scoring.score(portraits, baselines.make_constant(blue))
+    shown = skimage.color.lab2rgb(np.float64([[[0.0, *blue]]]))  # cut by channel
+    assert scores.values["mse"] == pytest.approx([np.mean((255 * shown) ** 2)], rel=0.02)
+    assert scores.values["mse"][0] > 500
+    assert scores.values["gamut_mse"][0] < 0.5  # one level of one channel
+    assert scores.values["gamut_mae"][0] < 0.5
+
+
+def test_in_gamut_is_what_the_colorizer_writes(real):
+    """A strong colour everywhere: much of it is outside sRGB, at some L* nothing of it is."""
+    strong = (60.0, -50.0)
+    scores = scoring.score(real, baselines.make_constant(strong))
+    for row, truth in enumerate(real.pictures):
+        # 16 bits hold the luminance, so that only the colours are rounded to 8.
+        gray = np.asarray(color.rgb_to_gray(truth))
+        pixels = np.round(65535 * gray).astype("uint16")
+        ab = np.full((*gray.shape, 2), strong, "float32")
+        luminance = color.gray_to_luminance(pixels)
+        written = full_size.color_pixels(pixels, luminance, ab, "plain", dtype="uint8")
+        error = np.square(written.astype(float) - truth).mean()
+        assert scores.values["gamut_mse"][row] == pytest.approx(error, rel=1e-3)
+        assert abs(scores.values["mse"][row] - error) > 100  # cut by channel it is another
+
+
 def test_gray_of_photographs_is_wholly_neutral(real):
     scores = scoring.score(real, baselines.color_gray)
     assert scores.values["colorfulness"].tolist() == [0, 0]
@@ -86,7 +115,7 @@ def test_the_block_mean_averages_blocks_of_two_by_two():
     ab = np.zeros((1, 4, 4, 2), np.float32)
     ab[0, :2, :2, 0] = [[4, 8], [0, 0]]
     ab[0, 2, 3] = (-40, 20)
-    colored = baselines.color_block_mean(scoring.Batch(None, None, ab, None))
+    colored = baselines.color_block_mean(batch_coloring.Batch(None, None, ab, None))
     expected = np.zeros((1, 4, 4, 2))
     expected[0, :2, :2, 0] = 3
     expected[0, 2:, 2:] = (-10, 5)
@@ -98,7 +127,7 @@ def test_no_other_choice_for_the_blocks_errs_less_in_ab():
     (c - 3)² more with any other c. In RGB the mean is not bound to be the best."""
     ab = np.zeros((1, 2, 2, 2), np.float32)
     ab[0, :, :, 0] = [[4, 8], [0, 0]]
-    batch = scoring.Batch(None, None, ab, None)
+    batch = batch_coloring.Batch(None, None, ab, None)
     assert metrics.mean_squared_error(baselines.color_block_mean(batch), ab) == 11 / 2
     for other in (2.0, 2.9, 3.1, 4.0):
         colored = np.zeros_like(ab)
@@ -185,7 +214,7 @@ def test_a_network_scores_like_its_own_output(model_file, real):
     network, _ = files.load_model(model_file)
     pictures = real.pictures[:, :64, :64]
     portraits = Portraits(real.paths, pictures, np.zeros((2, 512), np.float32), {})
-    scores = scoring.score(portraits, scoring.make_network(network))
+    scores = scoring.score(portraits, batch_coloring.make_network(network))
     lab = skimage.color.rgb2lab(pictures)
     inputs = [np.float32(lab[..., :1] / 100), portraits.embeddings]
     predicted = 128 * np.asarray(network(inputs, training=False))
@@ -197,10 +226,10 @@ def test_a_network_scores_like_its_own_output(model_file, real):
 def test_a_network_of_another_size_sees_the_portrait_at_its_own(model_file, color):
     """A flat portrait is the same at 64 and 128 pixels: but for the border, so is its colour."""
     network, _ = files.load_model(model_file)
-    coloring = scoring.make_network(network)
+    coloring = batch_coloring.make_network(network)
     embeddings = np.zeros((1, 512), np.float32)
     small, large = (
-        coloring(scoring.read_batch(Portraits(["a"], picture[None], embeddings, {}), [0]))
+        coloring(batch_coloring.read_batch(Portraits(["a"], picture[None], embeddings, {}), [0]))
         for picture in (flat(color, 64), flat(color, 128))
     )
     assert large.shape == (1, 128, 128, 2)
@@ -211,14 +240,14 @@ def test_a_network_of_another_size_sees_the_portrait_at_its_own(model_file, colo
 @pytest.mark.parametrize("size", [64, 128])
 def test_mirrored_a_network_colours_the_mirror_image_like_the_image(model_file, real, size):
     network, description = files.load_model(model_file)
-    coloring = scoring.make_network(network, dataclasses.replace(description, mirrored=True))
+    coloring = batch_coloring.make_network(network, dataclasses.replace(description, mirrored=True))
     pictures = np.ascontiguousarray(real.pictures[:1, :size, :size])
     straight, turned = (
-        scoring.read_batch(Portraits(["a"], np.ascontiguousarray(one), ZERO, {}), [0])
+        batch_coloring.read_batch(Portraits(["a"], np.ascontiguousarray(one), ZERO, {}), [0])
         for one in (pictures, pictures[:, :, ::-1])
     )
     image = coloring(straight)
-    once = np.abs(scoring.make_network(network)(straight) - image).max()
+    once = np.abs(batch_coloring.make_network(network)(straight) - image).max()
     assert once > 0.05
     assert np.abs(coloring(turned)[:, :, ::-1] - image).max() < once / 5
 
@@ -228,8 +257,8 @@ def test_at_another_size_the_score_is_that_of_what_colorizing_gives(model_file, 
     colorizer = Colorizer.load(model_file, saturation=1.0)
     network, _ = files.load_model(model_file)
     portraits = Portraits(real.paths, real.pictures, np.zeros((2, 512), np.float32), {})
-    batch = scoring.read_batch(portraits, [0, 1])
-    colored, ab = scoring.apply_coloring(scoring.make_network(network), batch)
+    batch = batch_coloring.read_batch(portraits, [0, 1])
+    colored, ab = batch_coloring.apply_coloring(batch_coloring.make_network(network), batch)
     assert np.abs(ab).max() < 30
     for one, other in zip(colored, colorizer.colorize_many(list(real.pictures)), strict=True):
         assert np.mean(np.abs(one.astype(int) - other) <= 1) > 0.98

@@ -5,7 +5,7 @@ import pytest
 from skimage.color import rgb2ycbcr
 
 from koala_face import color
-from koala_face.evaluation import scoring, skin
+from koala_face.evaluation import batch_coloring, skin
 
 # Each the colour of one face, sRGB; all of them skin by the rule.
 FACES = np.array([[224, 172, 105], [198, 134, 66], [141, 85, 36], [241, 194, 125]], np.uint8)
@@ -14,7 +14,9 @@ FACES = np.array([[224, 172, 105], [198, 134, 66], [141, 85, 36], [241, 194, 125
 def batch_of(colors, size=16):
     rgb = np.broadcast_to(colors[:, None, None], (len(colors), size, size, 3)).copy()
     lab = color.rgb_to_lab(rgb).numpy()
-    return scoring.Batch(rgb, lab[..., :1], lab[..., 1:], np.zeros((len(colors), 4), "float32"))
+    return batch_coloring.Batch(
+        rgb, lab[..., :1], lab[..., 1:], np.zeros((len(colors), 4), "float32")
+    )
 
 
 def test_the_rule_is_that_of_bt601():
