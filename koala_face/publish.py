@@ -34,7 +34,7 @@ ALIKE = (
 # Portraits over which batch norm's statistics are measured, evenly out of all.
 STATISTICS_PORTRAITS = 1600
 STATISTICS_BATCH = 16
-SCORES = ("mse", "mae", "colorfulness", "colorfulness_difference")
+SCORES = ("mse", "mae", "colorfulness", "colorfulness_difference", "gamut_mse", "gamut_mae")
 
 
 class PublishError(KoalaFaceError):
@@ -208,7 +208,8 @@ def score(
     model: "tf.keras.Model",
     description: "ModelDescription",
 ) -> dict:
-    """The mean MSE, MAE, M and ΔM of a model on a folder at 256x256, and its shares of gray's."""
+    """A model's mean MSE, MAE, M and ΔM on a folder at 256x256, its MSE and MAE in gamut, and the
+    errors' shares of gray's."""
     from koala_face.backbones import find_backbone
     from koala_face.data.portraits import load_portraits
     from koala_face.evaluation import baselines, batch_coloring, scoring
@@ -223,7 +224,7 @@ def score(
         )
     )
     scores = {key: round(float(colored[key].mean()), 4) for key in SCORES}
-    for key in ("mse", "mae"):
+    for key in ("mse", "mae", "gamut_mse", "gamut_mae"):
         scores[f"{key}_of_gray"] = round(float(colored[key].mean() / gray[key].mean()), 4)
     return {"portraits": len(portraits), **scores}
 

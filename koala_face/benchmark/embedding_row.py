@@ -15,20 +15,24 @@ from koala_face.benchmark.timing import (
     compare,
     link_photographs,
     median_seconds,
+    peak_flops,
 )
 from koala_face.data import embeddings
 from koala_face.data.row_filling import fill_rows, hash_photographs
+from koala_face.models import multiply_adds
 from koala_face.photographs.reading import read_rgb
 
 DESCRIPTORS = ("facenet", "vggface")
 
 
 def measure_embedding(setup: Setup) -> list[Measurement]:
-    """The whole way against the bare network's `predict` on arrays that are ready."""
-    return [_measure(setup, find_backbone(name)) for name in DESCRIPTORS]
+    """The whole way against the bare network's `predict` on arrays that are ready, and what it
+    multiplies a second against what a large matrix product reaches."""
+    peak = peak_flops(setup.repeats)
+    return [line for name in DESCRIPTORS for line in _measure(setup, find_backbone(name), peak)]
 
 
-def _measure(setup: Setup, backbone) -> Measurement:
+def _measure(setup: Setup, backbone, peak: float) -> list[Measurement]:
     weights, note = _weights(setup, backbone)
     folder = setup.folder / f"embedded-{backbone.name}"
     link_photographs(setup.photographs, folder, setup.count)
@@ -58,9 +62,16 @@ def _measure(setup: Setup, backbone) -> Measurement:
         "predict": lambda: network.predict(ready, batch_size=embeddings.BATCH_SIZE, verbose=0),
     }
     seconds = median_seconds(ways, setup.repeats)
-    rates = (setup.count / seconds[way] for way in ways)
+    ours, bare = (setup.count / seconds[way] for way in ways)
     what = f"embedding, {backbone.name}{note}"
-    return compare(what, *rates, "bare predict", "portraits/s", "ratio >= 0.85")
+    flops = 2 * multiply_adds(network)
+    share = Measurement(
+        f"{what}, share of the peak, {flops / 1e9:.1f} GFLOP a portrait",
+        f"{ours * flops / 1e9:.0f} GFLOP/s",
+        f"matrix product: {peak / 1e9:.0f} GFLOP/s",
+        f"{ours * flops / peak:.0%}",
+    )
+    return [compare(what, ours, bare, "bare predict", "portraits/s", "ratio >= 0.85"), share]
 
 
 def _weights(setup: Setup, backbone):

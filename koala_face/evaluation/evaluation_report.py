@@ -37,11 +37,7 @@ READING_NOTE = """
   rather than numbers across.
 """.strip()
 
-SHARES_NOTE = (
-    "1 is as gray as no color at all, 0 is perfect (for PSNR and SSIM, above 1 is better). "
-    "M has no share, since gray's is 0."
-)
-
+SHARES_NOTE = "1 is as gray as no color at all, 0 is perfect."
 FURTHER_NOTE = (
     "The paper does not say in which color space it measures. **In ab**: the network's own "
     "output against the true a\\* and b\\*, in their units, before anything is clipped to sRGB. "

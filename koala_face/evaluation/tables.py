@@ -39,6 +39,8 @@ TITLES = {metric.key: metric.title for metric in METRICS}
 # The paper's own metrics, and those that stand beside them.
 PAPER_METRICS = ("mse", "mae", "colorfulness", "colorfulness_difference")
 FURTHER_METRICS = ("ab_mse", "ab_mae", "psnr", "ssim", "gamut_mse", "gamut_mae")
+# M of gray is 0; decibels and likeness are no errors.
+WITHOUT_SHARE = ("colorfulness", "psnr", "ssim")
 NOTHING = "–"
 # Below, the bootstrap knows too little of the other portraits there might be (our choice).
 FEW_PORTRAITS = 10
@@ -145,8 +147,8 @@ def _extractor_rows(results, names, left_out, keys) -> list[list[str]]:
 
 
 def shares_table(results: dict[str, dict[str, Estimate]], of: dict[str, Estimate]) -> str:
-    """Each metric as a share of the estimates `of` (those of gray), paired; M has none: 0 / 0."""
-    keys = [metric.key for metric in METRICS if metric.key != "colorfulness"]
+    """Each error as a share of the estimates `of` (those of gray), paired."""
+    keys = [metric.key for metric in METRICS if metric.key not in WITHOUT_SHARE]
     rows = [
         [name, *(with_interval(share(one[key], of[key]), 3) for key in keys)]
         for name, one in results.items()

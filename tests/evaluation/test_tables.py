@@ -65,6 +65,7 @@ def test_shares_of_gray():
     gray = metrics(500.0, change=-40.0)
     text = tables.shares_table({"model": metrics(400.0, change=-10.0)}, gray)
     assert row_of(text, "model")[1:4] == ["0.800", "1.000", "0.250"]
+    assert "PSNR" not in text  # a share of decibels says nothing
 
 
 def test_verdicts():
