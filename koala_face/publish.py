@@ -47,9 +47,9 @@ class PublishConfig:
     with the scores, beside gray's, in its attributes.
 
     The models that ship, with P for koala_face/model_files/pretrained:
-      python -m koala_face.publish --model RUN/model.h5 --mirrored --scales 0.75,1,1.25 \\
+      python -m koala_face.publish --model RUN/model.h5 --statistics helen/train --mirrored \\
           -o P/faithful.h5
-      python -m koala_face.publish --model P/faithful.h5 --mirrored --saturation 1.25 --borrow \\
+      python -m koala_face.publish --model P/faithful.h5 --mirrored --saturation 1.3 --borrow \\
           -o P/vivid.h5
     """
 
