@@ -155,9 +155,14 @@ def test_a_block_whose_workers_live_ends_as_it_would(listening):
     pair, _ = listening
     with watched(pair):
         time.sleep(0.3)
-    with pytest.raises(KeyboardInterrupt), watched(pair):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(30)
+    # A shell's job in the background starts with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), watched(pair):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(30)
+    finally:
+        signal.signal(signal.SIGINT, before)
     with pytest.raises(ZeroDivisionError), watched(pair):
         raise ZeroDivisionError
 
