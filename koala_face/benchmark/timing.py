@@ -84,6 +84,17 @@ def number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def share_of_peak(what: str, flops: float, peak: float, asked: str = "") -> Measurement:
+    """The line of a rate in additions and multiplications a second, beside `peak_flops`."""
+    return Measurement(
+        what,
+        f"{flops / 1e9:.0f} GFLOP/s",
+        f"matrix product: {peak / 1e9:.0f} GFLOP/s",
+        f"{flops / peak:.0%}",
+        asked,
+    )
+
+
 def peak_flops(repeats: int) -> float:
     """Additions and multiplications a second of a large float32 matrix product."""
     matrix = tf.random.stateless_uniform((PEAK_SIDE, PEAK_SIDE), seed=(0, 0))

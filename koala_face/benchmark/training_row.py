@@ -16,6 +16,7 @@ from koala_face.benchmark.timing import (
     link_photographs,
     median_seconds,
     peak_flops,
+    share_of_peak,
 )
 from koala_face.data import pipeline
 from koala_face.data.portraits import load_portraits
@@ -74,18 +75,16 @@ def _lines(rate: dict[str, float], peak: float, size: int, batch_size: int) -> l
         compare(what, rate["ours"], rate["ancestors"], "ancestors' way", unit, "ratio >= 2"),
         compare(f"{what}, against the tables' layers", rate["ours"], rate["xla"], "XLA", unit),
         compare(f"{what}, against the tables' layers", rate["ours"], rate["plain"], "no XLA", unit),
-        Measurement(
+        share_of_peak(
             f"{what}, share of the peak, the tables' {table / 1e9:.1f} GFLOP a portrait",
-            f"{rate['ours'] * table / 1e9:.0f} GFLOP/s",
-            f"matrix product: {peak / 1e9:.0f} GFLOP/s",
-            f"{rate['ours'] * table / peak:.0%}",
+            rate["ours"] * table,
+            peak,
             ">= 65 %",
         ),
-        Measurement(
+        share_of_peak(
             f"{what}, share of the peak, the {done / 1e9:.1f} GFLOP really multiplied",
-            f"{rate['ours'] * done / 1e9:.0f} GFLOP/s",
-            f"matrix product: {peak / 1e9:.0f} GFLOP/s",
-            f"{rate['ours'] * done / peak:.0%}",
+            rate["ours"] * done,
+            peak,
         ),
     ]
 
