@@ -62,11 +62,14 @@ def _measure_batch_size(setup: Setup, batch_size: int) -> list[Measurement]:
     }
     seconds = median_seconds(ways, setup.repeats)
     rate = {way: steps * batch_size / value for way, value in seconds.items()}
+    products = _seconds_of_products(setup.size, batch_size, setup.repeats)
     peak = peak_flops(setup.repeats)
-    return _lines(rate, peak, setup.size, batch_size)
+    return _lines(rate, products, peak, setup.size, batch_size)
 
 
-def _lines(rate: dict[str, float], peak: float, size: int, batch_size: int) -> list[Measurement]:
+def _lines(
+    rate: dict[str, float], products: float, peak: float, size: int, batch_size: int
+) -> list[Measurement]:
     what = f"training, {size}x{size}, batch {batch_size}"
     table = arithmetic.step_flops(arithmetic.multiply_adds(size, EMBEDDING_DIM), 1)
     done = arithmetic.step_flops(arithmetic.fast_multiply_adds(size, EMBEDDING_DIM), 1)
@@ -86,7 +89,31 @@ def _lines(rate: dict[str, float], peak: float, size: int, batch_size: int) -> l
             rate["ours"] * done,
             peak,
         ),
+        Measurement(
+            f"{what}, its matrix products alone",
+            f"{products:.2f} s",
+            f"the step: {batch_size / rate['ours']:.2f} s",
+            f"{products * rate['ours'] / batch_size:.0%}",
+        ),
     ]
+
+
+def _seconds_of_products(size: int, batch_size: int, repeats: int) -> float:
+    """What of a step is arithmetic: forward, and backward by the inputs and by the kernels."""
+
+    @tf.function(autograph=False, jit_compile=True)
+    def multiply(x, kernel, y):
+        by_inputs = tf.matmul(y, kernel, transpose_b=True)
+        return x @ kernel, by_inputs, tf.matmul(x, y, transpose_a=True)
+
+    seconds = 0.0
+    for count, rows, channels, filters in arithmetic.matrix_products(size):
+        rows *= batch_size
+        shapes = (count, rows, channels), (count, channels, filters), (count, rows, filters)
+        operands = [tf.random.stateless_uniform(shape, (0, 0)) for shape in shapes]
+        ways = {"product": lambda operands=operands: multiply(*operands)}
+        seconds += median_seconds(ways, repeats)["product"]
+    return seconds
 
 
 def measure_networks(setup: Setup) -> list[Measurement]:

@@ -1,20 +1,20 @@
-"""The rewritings of fast_forward.py against the layers of the tables, in float64 where exact."""
+"""The rewritings of winograd.py and fast_forward.py against the tables' layers, in float64."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from koala_face import models
-from koala_face.training import fast_forward
+from koala_face.training import fast_forward, winograd
 
 keras = tf.keras
 
 # Each scheme and the input, counted in its window, that meets tap k of output o.
 SCHEMES = {
-    "winograd": (fast_forward.WINOGRAD, lambda o, k: o + k),
-    "strided": (fast_forward.STRIDED, lambda o, k: 2 * o + k),
+    "winograd": (winograd.WINOGRAD, lambda o, k: o + k),
+    "strided": (winograd.STRIDED, lambda o, k: 2 * o + k),
     # Upsampled position o + k - 1 repeats input (o + k - 1) // 2; the window starts at -1.
-    "upsampled": (fast_forward.UPSAMPLED, lambda o, k: (o + k - 1) // 2 + 1),
+    "upsampled": (winograd.UPSAMPLED, lambda o, k: (o + k - 1) // 2 + 1),
 }
 
 
@@ -68,7 +68,7 @@ def test_bilinear_convolution_equals_conv2d(name, height, width):
     scheme, _ = SCHEMES[name]
     seen = np.repeat(np.repeat(x, 2, axis=1), 2, axis=2) if name == "upsampled" else x
     expected = tf.nn.conv2d(seen, kernel, 2 if name == "strided" else 1, "SAME")
-    y = fast_forward.bilinear_convolution(x, kernel, scheme)
+    y = winograd.bilinear_convolution(x, kernel, scheme)
     np.testing.assert_allclose(y, expected, atol=1e-11)
 
 
