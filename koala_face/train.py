@@ -107,9 +107,9 @@ def train_and_evaluate(
             write_list(folder.portraits_file, portraits)
             folder.write_settings(run_settings(config))
         log.info(
-            "Training on %s: %d portraits, %d for validation, %s, %d x %d, %d epochs x %d steps "
-            "of %d%s. Results: %s",
-            *(device, len(train), len(validation), config.descriptor.name),
+            "Training on %s, %s: %d portraits, %d for validation, %s, %d x %d, %d epochs x "
+            "%d steps of %d%s. Results: %s",
+            *(device, session.way, len(train), len(validation), config.descriptor.name),
             *(config.size, config.size),
             *(config.epochs, config.steps_per_epoch, config.batch_size),
             f", resumed after step {session.step}" if session.step else "",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
-from koala_face.training.fast_forward import fast_forward, quickest
+from koala_face.training.fast_forward import fast_forward, is_quickest, quickest
 from koala_face.training.losses import Loss
 from koala_face.training.workers import (
     LOOK,
@@ -79,6 +79,14 @@ class Distribution:
         if self.replica_statistics:
             return model
         return lambda inputs, training: fast_forward(model, *inputs, training, rewritten=False)
+
+    def way(self, precision: str, compiled: bool) -> str:
+        """In words, how a step is computed: by which arithmetic, compiled or not."""
+        if self.is_shared:
+            return "shared, without XLA"
+        if is_quickest(precision, compiled):
+            return "with fewer multiplications, by XLA"
+        return f"the tables' layers in {precision}, {'by' if compiled else 'without'} XLA"
 
     def share_of(self, loss: Loss) -> Loss:
         """A loss, a mean over portraits, as what each replica's part of them adds to it."""

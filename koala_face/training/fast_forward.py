@@ -33,12 +33,16 @@ keras = tf.keras
 def quickest(model: keras.Model, compiled: bool) -> Callable[..., tf.Tensor]:
     """The model, or what stands for it at every call `model([luminance, embedding], training=...)`.
 
-    On a CPU, compiled by XLA and in float32, that is `fast_forward` of the same variables.
+    That is `fast_forward` of the same variables, where it `is_quickest`.
     """
-    precise = model.get_layer("encoder_conv1").compute_dtype == "float32"
-    if compiled and precise and not tf.config.list_logical_devices("GPU"):
+    if is_quickest(model.get_layer("encoder_conv1").compute_dtype, compiled):
         return lambda inputs, training: fast_forward(model, *inputs, training)
     return model
+
+
+def is_quickest(precision: str, compiled: bool) -> bool:
+    """Whether `fast_forward` is the quickest way: on a CPU, compiled by XLA and in float32."""
+    return compiled and precision == "float32" and not tf.config.list_logical_devices("GPU")
 
 
 def fast_forward(

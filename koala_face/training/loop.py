@@ -53,6 +53,7 @@ class Training:
     ):
         self.train, self.run, self.recipe, self.description = train, run, recipe, description
         self.distribution = distribution or Distribution()
+        self.way = self.distribution.way(precision, recipe.xla)
         tensorboard = tensorboard and self.distribution.is_chief
         self.tensorboard = TensorBoardLog(run.path / "tensorboard") if tensorboard else None
         rate = step.learning_rate_of(recipe.schedule, recipe.learning_rate, recipe.steps)
