@@ -182,15 +182,25 @@ def measure_statistics(
     config: PublishConfig, model: "tf.keras.Model", description: "ModelDescription"
 ) -> dict:
     """Measure batch norm's statistics over portraits of `config.statistics`, as
-    `batch_norm.measure_in_turn` does; gives what was done for the file's attributes."""
+    `batch_norm.measure_in_turn` does; gives what was done for the file's attributes.
+
+    Raises:
+        PublishError: for a network that has none.
+    """
     import numpy as np
 
     from koala_face.backbones import find_backbone
     from koala_face.data import pipeline, selection
     from koala_face.data.portraits import load_portraits
     from koala_face.foundation.files import short_name
+    from koala_face.models import find_network
     from koala_face.training.batch_norm import measure_in_turn
 
+    if not find_network(description.network).batch_norm:
+        raise PublishError(
+            "Expected --statistics with a network that has batch normalization. "
+            f"Received: {config.model}, whose network {description.network} has none."
+        )
     backbone = find_backbone(*description.descriptor)
     options = (description.size, backbone, config.cache, config.weights)
     folders = [load_portraits(folder, *options) for folder in config.statistics]

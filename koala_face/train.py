@@ -194,7 +194,7 @@ def describe_model(config: TrainConfig, train: "Portraits") -> "ModelDescription
         network=config.network,
         training={
             "command": as_command("train", shown, left_out=INCIDENTAL, paths=PATHS),
-            "data": short_name(config.data),
+            "data": ", ".join(map(short_name, (config.data, *config.extra_data))),
             "portraits": len(train),
             "mean_ab": mean_ab(train),
             "seed": config.seed,

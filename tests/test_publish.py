@@ -136,6 +136,10 @@ def test_what_cannot_be_published_is_refused(model_file, portrait_folder, tmp_pa
             publish.main([*argv, "--borrow", flag, str(model_file)])
     with pytest.raises(KoalaFaceError, match="missing"):
         publish.main([*argv, "--statistics", "missing"])
+    ancestor = save_untrained(tmp_path / "dk.h5", network="deep_koalarization")
+    other = ["--model", str(ancestor), *argv[2:], "--statistics", str(portrait_folder)]
+    with pytest.raises(publish.PublishError, match=r"Received: .*dk\.h5.* has none"):
+        publish.main(other)
     with pytest.raises(publish.PublishError, match="within 0-1"):
         publish.main([*argv, "--blend-share", "1"])
     smaller = save_untrained(tmp_path / "smaller.h5", size=32)

@@ -12,6 +12,7 @@ from koala_face.backbones import WeightsError
 from koala_face.evaluation.try_out import quick_config
 from koala_face.foundation.commands import as_command, parse_config
 from koala_face.foundation.errors import KoalaFaceError
+from koala_face.foundation.files import short_name
 from koala_face.model_files.files import load_model
 from koala_face.training.run_folder import RunFolder
 from koala_face.training.settings import INCIDENTAL, PATHS
@@ -189,6 +190,9 @@ def test_a_run_on_two_folders_of_aged_portraits_resumes(portrait_folder, tmp_pat
         assert train.main([str(word) for word in [*argv, "--epochs", "1"]]) == 0
     settings = json.loads((tmp_path / "run" / "settings.json").read_text())["settings"]
     assert settings["shares"] == [0.5, 0.5]
+    described = load_model(tmp_path / "run" / "model.h5")[1].training
+    assert described["data"] == f"{short_name(portrait_folder)}, {portrait_folder.name}/nasa"
+    assert described["portraits"] == 3
 
 
 def test_without_weights_a_whole_command_with_the_installed_descriptor_is_named(
