@@ -156,7 +156,7 @@ def test_table_of_two_rows(tmp_path, capsys):
     lines = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("|")]
     assert {len(line) for line in lines} == {5}
     measured = [line[0].strip() for line in lines[2:]]
-    assert [name.split(",")[0] for name in measured] == ["color", "color", "input", "input"]
+    assert [name.split(",")[0] for name in measured] == ["color", "color", *["input"] * 3]
     assert all(float(line[3]) > 0 for line in lines[2:])
     assert "TensorFlow" in table.splitlines()[-1]
     assert "cores" in table.splitlines()[-1]
