@@ -2,11 +2,11 @@
 
 import pytest
 import tensorflow as tf
+from support.sample_models import DESCRIPTION
 
 from koala_face.training.device import DeviceError, find_device
 from koala_face.training.distribution import Distribution
 from koala_face.training.step import build_in
-from tests.support.sample_models import DESCRIPTION
 
 
 @pytest.mark.parametrize("name", ["cpu", "CPU:0", "/cpu:0", "/device:CPU:0"])
