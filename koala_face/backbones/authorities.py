@@ -72,6 +72,12 @@ def build_imagenet(network: str) -> tuple[tf.keras.Model, Callable, str]:
     return model, lambda x: package.preprocess_input(x, **modules), "keras-applications"
 
 
+def leave_first_weights_at_zero() -> None:
+    """Keras's own, which `fill_with_random` sets anew, take seconds to draw for 140 million."""
+    zeros = tf.keras.initializers.Zeros()
+    tf.keras.initializers.GlorotUniform.__call__ = lambda _, *args, **kwargs: zeros(*args, **kwargs)
+
+
 def fill_with_random(model: tf.keras.Model) -> None:
     """Weights under which signals neither fade nor grow from layer to layer."""
     random = np.random.default_rng(SEED)
@@ -79,11 +85,10 @@ def fill_with_random(model: tf.keras.Model) -> None:
         arrays = []
         for weight in layer.weights:
             shape, name = weight.shape, weight.name.split("/")[-1].split(":")[0]
-            values = random.standard_normal(shape, dtype="float32")
-            if name == "kernel":
-                values *= np.sqrt(2 / np.prod(shape[:-1]))
-            else:
-                values *= 0.1
+            values = random.random(shape, dtype="float32")  # a third of the normal's time
+            values -= 0.5
+            # Of the variance 2 / inputs, or 0.01: a uniform's is a twelfth of its width's square.
+            values *= np.sqrt(24 / np.prod(shape[:-1]) if name == "kernel" else 0.12)
             if name == "moving_variance":
                 values += 1
             arrays.append(values)
@@ -122,6 +127,7 @@ def layer_outputs(model: tf.keras.Model, pictures: np.ndarray) -> dict[str, np.n
 
 def main(network: str, folder: str) -> None:
     """Fill FOLDER with what the package of NETWORK gives."""
+    leave_first_weights_at_zero()
     model, preprocess, package = (
         build_vggface() if network == "vggface" else build_imagenet(network)
     )
