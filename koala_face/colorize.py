@@ -12,6 +12,7 @@ from koala_face.colorizer.checks import (
     check_writable,
     find_finished,
     why_impossible,
+    why_unreadable,
 )
 from koala_face.colorizer.jobs import MARK, Job, name_variant, names_a_file, place_of, plan_jobs
 from koala_face.colorizer.standard_streams import STREAM, through_files
@@ -181,6 +182,8 @@ def plan_work(config: ColorizeConfig) -> Work:
         waiting = [job for job in batch.jobs if job.target not in there]
         finished += len(batch.jobs) - len(waiting)
         reasons = {job: reason for job in waiting if (reason := why_impossible(job))}
+        if len(waiting) == 1 and not reasons and (reason := why_unreadable(waiting[0])):
+            reasons = {waiting[0]: reason}  # no TensorFlow is loaded for one that is broken
         failures += [reason for reason in reasons.values() if reason not in failures]
         batches.append(batch._replace(jobs=[job for job in waiting if job not in reasons]))
     batches = [batch for batch in batches if batch.jobs]
