@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.small_network import SMALL
 
 from koala_face import models
-from koala_face.models import Conv, Upsampling, build_colorizer
+from koala_face.models import build_colorizer
 from koala_face.training.step import (
     WeightAverage,
     learning_rate_of,
@@ -14,24 +15,6 @@ from koala_face.training.step import (
 )
 
 SIZE = 16
-# Each kind of row once: XLA compiles the tables' eleven convolutions for half a minute.
-SMALL = models.PAPER._replace(
-    name="small",
-    encoder=(
-        Conv(32, 3, 2, "relu"),
-        Conv(32, 3, 2, "relu"),
-        Conv(32, 1, 2, "relu"),
-        Conv(32, 3, 1, "relu"),
-    ),
-    fusion=(Conv(32, 1, 1, "relu"),),
-    decoder=(
-        Upsampling(),
-        Conv(32, 3, 1, "relu"),
-        Upsampling(),
-        Conv(2, 2, 1, "tanh"),
-        Upsampling(),
-    ),
-)
 
 
 def batch(rng, count=4):
