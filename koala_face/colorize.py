@@ -182,8 +182,6 @@ def plan_work(config: ColorizeConfig) -> Work:
         waiting = [job for job in batch.jobs if job.target not in there]
         finished += len(batch.jobs) - len(waiting)
         reasons = {job: reason for job in waiting if (reason := why_impossible(job))}
-        if len(waiting) == 1 and not reasons and (reason := why_unreadable(waiting[0])):
-            reasons = {waiting[0]: reason}  # no TensorFlow is loaded for one that is broken
         failures += [reason for reason in reasons.values() if reason not in failures]
         batches.append(batch._replace(jobs=[job for job in waiting if job not in reasons]))
     batches = [batch for batch in batches if batch.jobs]
@@ -191,6 +189,9 @@ def plan_work(config: ColorizeConfig) -> Work:
         check_writable(output.parent if names_a_file(output) else output)
     for batch in batches:
         check_model(batch.model, config.weights, palettes=config.palettes)
+    alone = {job.source: job for batch in batches for job in batch.jobs}
+    if len(alone) == 1 and (reason := why_unreadable(*alone.values())):
+        batches, failures = [], [*failures, reason]
     others = plan.passed_over + len(plan.results - set(targets))
     return Work(batches, targets, finished, others, failures)
 
