@@ -12,6 +12,7 @@ from koala_face.colorizer.checks import (
     check_writable,
     find_finished,
     why_impossible,
+    why_unreadable,
 )
 from koala_face.colorizer.jobs import MARK, Job, name_variant, names_a_file, place_of, plan_jobs
 from koala_face.colorizer.standard_streams import STREAM, through_files
@@ -188,6 +189,9 @@ def plan_work(config: ColorizeConfig) -> Work:
         check_writable(output.parent if names_a_file(output) else output)
     for batch in batches:
         check_model(batch.model, config.weights, palettes=config.palettes)
+    alone = {job.source: job for batch in batches for job in batch.jobs}
+    if len(alone) == 1 and (reason := why_unreadable(*alone.values())):
+        batches, failures = [], [*failures, reason]
     others = plan.passed_over + len(plan.results - set(targets))
     return Work(batches, targets, finished, others, failures)
 

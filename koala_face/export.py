@@ -140,14 +140,19 @@ def _convert(name: str, network, path: Path) -> None:
 
 
 def save_savedmodel(network: "tf.keras.Model", path: Path) -> None:
-    """A SavedModel with the signature `serving_default`."""
+    """A SavedModel with the signature `serving_default`, and its function as `serve`.
+
+    Of the network it holds the weights and one graph: Keras's own `export` traces several, and
+    takes five times as long.
+    """
     import tensorflow as tf
 
-    if hasattr(network, "export"):  # Keras 3 and tf-keras; its objects do not save otherwise
-        options = {"verbose": False} if hasattr(tf.keras, "version") else {}
-        network.export(str(path), **options)
-    else:
-        tf.saved_model.save(network, str(path))
+    predict = _predict_function(network, None)
+    module = tf.Module()
+    # Keras 3's variables hold TensorFlow's.
+    module.weights = [v if isinstance(v, tf.Variable) else v.value for v in network.variables]
+    module.serve = tf.function(lambda gray: predict(gray)["ab"], predict.input_signature)
+    tf.saved_model.save(module, str(path), module.serve)
 
 
 def save_tflite(network: "tf.keras.Model", path: Path) -> None:

@@ -7,8 +7,8 @@ a training run, the other out of the first. They are one network, whose weights 
 import dataclasses
 import functools
 import logging
-import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,17 +100,17 @@ def publish(config: PublishConfig) -> dict:
     description = dataclasses.replace(description, mirrored=config.mirrored, scales=config.scales)
     if config.saturation != 1.0:
         strengthen(model, config.saturation)
+    score = make_score(config, model, description)
     training = {
         **description.training,
         **changes,
         "saturation": config.saturation,
         "validation": short_name(config.data),
-        "validation_scores": score(config, config.data, model, description),
+        "validation_scores": score(config.data, config.cache),
     }
     with tempfile.TemporaryDirectory(prefix="koala_face-") as folder:
         write_sample_portraits(folder)
-        own_cache = dataclasses.replace(config, cache=str(Path(folder) / ".cache"))
-        training["sample_scores"] = score(own_cache, folder, model, description)
+        training["sample_scores"] = score(folder, str(Path(folder) / ".cache"))
     description = dataclasses.replace(description, training=training)
     if config.borrow:
         save_variant(config.output, description, Path(config.model).name, config.saturation)
@@ -212,31 +212,30 @@ def measure_statistics(
     return {"folders": [short_name(folder) for folder in config.statistics], "portraits": count}
 
 
-def score(
-    config: PublishConfig,
-    folder: str | os.PathLike,
-    model: "tf.keras.Model",
-    description: "ModelDescription",
-) -> dict:
-    """A model's mean MSE, MAE, M and ΔM on a folder at 256x256, its MSE and MAE in gamut, and the
-    errors' shares of gray's."""
+def make_score(
+    config: PublishConfig, model: "tf.keras.Model", description: "ModelDescription"
+) -> Callable[[str, str], dict]:
+    """A function of a folder and a cache to the model's mean MSE, MAE, M and ΔM there at 256x256,
+    its MSE and MAE in gamut, and the errors' shares of gray's."""
     from koala_face.backbones import find_backbone
     from koala_face.data.portraits import load_portraits
     from koala_face.evaluation import baselines, batch_coloring, scoring
 
     backbone = find_backbone(*description.descriptor)
-    portraits = load_portraits(folder, MEASURED_SIZE, backbone, config.cache, config.weights)
-    colored, gray = (
-        scoring.score(portraits, coloring).values
-        for coloring in (
-            batch_coloring.make_network(model, description),
-            baselines.color_gray,
+    network = batch_coloring.make_network(model, description)
+
+    def score(folder: str, cache: str) -> dict:
+        portraits = load_portraits(folder, MEASURED_SIZE, backbone, cache, config.weights)
+        colored, gray = (
+            scoring.score(portraits, coloring).values
+            for coloring in (network, baselines.color_gray)
         )
-    )
-    scores = {key: round(float(colored[key].mean()), 4) for key in SCORES}
-    for key in ("mse", "mae", "gamut_mse", "gamut_mae"):
-        scores[f"{key}_of_gray"] = round(float(colored[key].mean() / gray[key].mean()), 4)
-    return {"portraits": len(portraits), **scores}
+        scores = {key: round(float(colored[key].mean()), 4) for key in SCORES}
+        for key in ("mse", "mae", "gamut_mse", "gamut_mae"):
+            scores[f"{key}_of_gray"] = round(float(colored[key].mean() / gray[key].mean()), 4)
+        return {"portraits": len(portraits), **scores}
+
+    return score
 
 
 def main(argv=None) -> int:

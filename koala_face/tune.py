@@ -144,7 +144,7 @@ def tune(config: TuneConfig) -> dict:
     trained = train_head(build, config.weight_decays, *pairs[:2], recipe)
     head = build()
     head.set_weights(trained.weights)
-    probabilities = head.predict(features[2], verbose=0)
+    probabilities = head(features[2], training=False).numpy()
     found = {
         "classes": targets.names if config.targets == FOLDERS else len(targets.names),
         "portraits": dict(zip(("train", "to_stop_by", "held_out"), map(len, parts), strict=True)),

@@ -1,5 +1,6 @@
 """The command, from files to files."""
 
+import functools
 import os
 import shlex
 import subprocess
@@ -16,12 +17,21 @@ from skimage.color import rgb2lab
 from support.constant_model import NONE, describe, save_constant_model
 
 from koala_face.colorize import main
+from koala_face.colorizer.colorizer import Colorizer
 from koala_face.foundation.errors import visible
 from koala_face.model_files import shipped
 from koala_face.model_files.files import save_model
-from koala_face.model_files.shipped import ColorizerError
+from koala_face.model_files.shipped import VARIANTS, ColorizerError
 from koala_face.models import build_colorizer
 from koala_face.photographs.decoding import PhotographError, read_photograph
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _networks_once():
+    """A model file is loaded, and its network traced, at its first photograph alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Colorizer, "load", functools.cache(Colorizer.load))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +255,11 @@ def test_open_shows_the_result_or_says_that_it_cannot(
     folder, model, astronaut, caplog, monkeypatch
 ):
     saved(folder / "a.png", astronaut[:20, :30, 0])
+    shipped_too = folder / "shipped"
+    shipped_too.mkdir()
+    for variant in VARIANTS:
+        (shipped_too / f"{variant}.h5").symlink_to(model)
+    monkeypatch.setattr(shipped, "PRETRAINED", shipped_too)
     (folder / "bin").mkdir()
     opener = folder / "bin" / ("open" if sys.platform == "darwin" else "xdg-open")
     monkeypatch.setenv("PATH", str(opener.parent))

@@ -25,6 +25,7 @@ from koala_face.models import build_colorizer
 
 keras = tf.keras
 SIZE = 64
+MODES = ("RGB", "L")  # of the photographs that the README's program is shown
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -54,6 +55,14 @@ def gray(astronaut):
 @pytest.fixture(scope="module")
 def network(model_file):
     return export.load_gray_network(model_file)[0]
+
+
+@pytest.fixture(scope="module")
+def h5(model_file, tmp_path_factory):
+    """What the command writes; it makes the folder."""
+    folder = tmp_path_factory.mktemp("exported") / "new"
+    assert export.main([str(model_file), "-o", str(folder), "--formats", "h5"]) == 0
+    return folder / "model-gray.h5"
 
 
 def test_the_curve_to_luminance_is_that_of_scikit_image():
@@ -89,9 +98,9 @@ def test_the_network_inside_sees_what_the_package_sees(model_file, network, gray
     assert np.abs(predict(network, {"gray": gray}) - expected).mean() < 2e-3
 
 
-def test_the_h5_opens_by_plain_load_model(model_file, network, gray, tmp_path):
-    (path,) = export.export(model_file, tmp_path / "new", ["h5"])
-    again = keras.models.load_model(str(path), compile=False)
+def test_the_h5_opens_by_plain_load_model(h5, network, gray):
+    assert [path.name for path in h5.parent.iterdir()] == ["model-gray.h5"]
+    again = keras.models.load_model(str(h5), compile=False)
     np.testing.assert_allclose(
         predict(again, {"gray": gray}), predict(network, {"gray": gray}), atol=1e-5
     )
@@ -117,10 +126,9 @@ def test_the_h5_says_what_it_does(model_file, tmp_path):
     assert export.describe_gray_network(once).training.items() > training.items()
 
 
-def test_an_exported_model_is_not_taken_for_a_colorizer(model_file, tmp_path):
-    (path,) = export.export(model_file, tmp_path, ["h5"])
+def test_an_exported_model_is_not_taken_for_a_colorizer(h5):
     with pytest.raises(ModelFileError, match=r"-gray\.h5.*keras\.models\.load_model"):
-        load_model(path)
+        load_model(h5)
 
 
 def test_tensorflow_runs_the_savedmodel(network, gray, tmp_path):
@@ -175,20 +183,35 @@ def test_an_unknown_format_lists_the_known(model_file, tmp_path):
         export.export(model_file, tmp_path, ("coreml",))
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_the_readme_colours_a_photograph_without_koala_face(model_file, tmp_path, astronaut, mode):
-    """In colour, and gray as the photographs are that one wants coloured."""
+@pytest.fixture(scope="module")
+def without_koala_face(h5, tmp_path_factory, astronaut):
+    """A folder with RGB/ and L/: in each a photograph, and what the README's program made of it."""
     text = README.read_text(encoding="utf-8")
     (code,) = re.findall(r"<!-- without koala_face -->\n```python\n(.*?)```", text, re.S)
     assert "koala_face" not in code
     assert len(code.strip().splitlines()) <= 14
-    export.main([str(model_file), "-o", str(tmp_path / "exported"), "--formats", "h5"])
-    Image.fromarray(astronaut).convert(mode).save(tmp_path / "portrait.jpg")
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
-    colored = np.array(Image.open(tmp_path / "coloured.png"))
+    folder = tmp_path_factory.mktemp("without")
+    for mode in MODES:
+        (folder / mode).mkdir()
+        (folder / mode / "exported").symlink_to(h5.parent)
+        Image.fromarray(astronaut).convert(mode).save(folder / mode / "portrait.jpg")
+    program = f"""
+import os
+for mode in {MODES}:
+    os.chdir({str(folder)!r} + "/" + mode)
+    exec({code!r}, {{}})
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=folder, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_readme_colours_a_photograph_without_koala_face(without_koala_face, astronaut, mode):
+    """In colour, and gray as the photographs are that one wants coloured."""
+    colored = np.array(Image.open(without_koala_face / mode / "coloured.png"))
     assert colored.shape == astronaut.shape
     # The photograph as the program read it: JPEG itself moves L* by about 1.
-    read = np.array(Image.open(tmp_path / "portrait.jpg").convert("RGB"))
+    read = np.array(Image.open(without_koala_face / mode / "portrait.jpg").convert("RGB"))
     before, after = skimage_color.rgb2lab(read), skimage_color.rgb2lab(colored)
     assert np.abs(after[..., 1:]).mean() > 1
     assert np.median(np.abs(after[..., 0] - before[..., 0])) < 1

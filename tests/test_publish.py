@@ -22,6 +22,12 @@ def model_file(tmp_path_factory):
     return save_untrained(tmp_path_factory.mktemp("model") / "model.h5", {"seed": 3}, size=64)
 
 
+@pytest.fixture
+def measured_small(monkeypatch):
+    """Scores at the network's own size, for tests of what else is published."""
+    monkeypatch.setattr(publish, "MEASURED_SIZE", 64)
+
+
 def run(model_file, folder, place, *flags):
     argv = ["--model", model_file, "--data", folder, "-o", place / "out.h5"]
     argv += ["--cache", place / "cache", *flags]
@@ -51,6 +57,7 @@ def test_scores_stand_in_the_file_and_are_evaluates(model_file, portrait_folder,
     assert sample["mse"] == pytest.approx(scores["mse"], rel=0.02)
 
 
+@pytest.mark.usefixtures("measured_small")
 def test_saturation_goes_into_the_last_convolution(model_file, portrait_folder, tmp_path):
     model, description = run(model_file, portrait_folder, tmp_path, "--saturation", "1.5")
     random = np.random.default_rng(0)
@@ -61,6 +68,7 @@ def test_saturation_goes_into_the_last_convolution(model_file, portrait_folder, 
     assert description.training["saturation"] == 1.5
 
 
+@pytest.mark.usefixtures("measured_small")
 def test_blended_weights_are_the_mean_with_the_share_that_is_asked(
     model_file, portrait_folder, tmp_path
 ):
@@ -77,6 +85,7 @@ def test_blended_weights_are_the_mean_with_the_share_that_is_asked(
     assert description.training["seed"] == 3
 
 
+@pytest.mark.usefixtures("measured_small")
 def test_statistics_are_measured_anew_over_the_folders(model_file, portrait_folder, tmp_path):
     folders = f"{portrait_folder},{portrait_folder}"
     model, description = run(model_file, portrait_folder, tmp_path, "--statistics", folders)
@@ -92,6 +101,7 @@ def test_statistics_are_measured_anew_over_the_folders(model_file, portrait_fold
     np.testing.assert_allclose(measured, values.var((0, 1, 2)), rtol=2e-3, atol=1e-7)
 
 
+@pytest.mark.usefixtures("measured_small")
 def test_a_variant_borrows_the_weights_of_the_file_beside_it(model_file, portrait_folder, tmp_path):
     flags = ("--saturation", "1.5", "--mirrored")
     whole, description = run(model_file, portrait_folder, tmp_path, *flags)
@@ -104,6 +114,7 @@ def test_a_variant_borrows_the_weights_of_the_file_beside_it(model_file, portrai
         assert np.array_equal(one, other)
 
 
+@pytest.mark.usefixtures("measured_small")
 def test_the_scores_are_those_of_the_mean_of_predictions(model_file, portrait_folder, tmp_path):
     """And the file says so, for whoever colours with it."""
     scores = []

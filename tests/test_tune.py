@@ -175,7 +175,7 @@ def test_photographs_are_coloured_by_it(model, tuned, astronaut, tmp_path):
     said = colorizer.embed([colorizer.prepare(astronaut)])
     facenet = find_backbone("facenet", "avgpool")
     gray = np.repeat(descriptor_input(astronaut, 160)[None, ..., None], 3, axis=-1)
-    below = build_descriptor(facenet, None).predict(gray.astype("float32"), verbose=0)
+    below = build_descriptor(facenet, None)(gray.astype("float32"), training=False).numpy()
     expected = find_backbone(f"tuned:{tuned[0]}").head(below)
     np.testing.assert_allclose(said, expected, atol=0.02)
 

@@ -27,7 +27,13 @@ from koala_face.backbones.table import (
     BackboneError,
     find_row,
 )
-from koala_face.backbones.tuned import DescriptorFileError, attach, parse_head, read_head
+from koala_face.backbones.tuned import (
+    DescriptorFileError,
+    attach,
+    head_function,
+    parse_head,
+    read_head,
+)
 from koala_face.backbones.weight_files import WeightsError, locate_file, weights_sha256
 
 if TYPE_CHECKING:
@@ -167,7 +173,8 @@ def descriptor_function(
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """What `build_descriptor` gives, where vectors are all that is wanted of it.
 
-    FaceNet's, which ships, is made of plain ops, in a third of the time and to the same bits.
+    FaceNet's, which ships, is made of plain ops, in a third of the time and to the same bits; so
+    is a head that is tuned on it.
 
     Returns:
         A function of (B, input_size, input_size, 3) float32 RGB in 0-255 to (B, embedding_dim).
@@ -175,11 +182,18 @@ def descriptor_function(
     Raises:
         WeightsError, BackboneError: as `build_descriptor`.
     """
-    if backbone.name != "facenet":
+    if backbone.base.name != "facenet":
         return functools.partial(build_descriptor(backbone, weights_path), training=False)
+    check_blind(backbone)
     from koala_face.backbones.facenet_ops import facenet_function
 
-    return facenet_function(backbone, weights_path or locate_weights(backbone))
+    weights_path = weights_path or locate_weights(backbone)
+    describe = facenet_function(backbone.base, weights_path)
+    if backbone.head is None:
+        return describe
+    check_tuned_on(backbone, weights_path)
+    tell = head_function(backbone.head)
+    return lambda portraits: tell(describe(portraits))
 
 
 def check_tuned_on(backbone: Backbone, weights_path: str | os.PathLike | None) -> None:

@@ -56,15 +56,22 @@ def build_vgg19(backbone: Backbone, weights_path: str | os.PathLike) -> tf.keras
         WeightsError: unless the file holds every layer in its shape.
     """
     portrait = portrait_input(backbone)
-    published = keras.applications.VGG19(
-        weights=None,
-        input_tensor=preprocess(portrait, backbone),
-        classifier_activation=top_activation(backbone),
-    )
+    x = preprocess(portrait, backbone)
+    # Its own top would draw 124 million first weights, for seconds.
+    x = keras.applications.VGG19(weights=None, include_top=False, input_tensor=x).output
+    x = keras.layers.Flatten(name="flatten")(x)
+    for name, units, activation in (
+        ("fc1", 4096, "relu"),
+        ("fc2", 4096, "relu"),
+        ("predictions", 1000, top_activation(backbone)),
+    ):
+        x = keras.layers.Dense(units, activation, kernel_initializer="zeros", name=name)(x)
+        if name == backbone.layer:
+            break
     # `input_tensor` leaves a list of one input, and Keras 3 warns where it is given no list.
-    model = keras.Model(portrait, published.output, name="vgg19")
+    model = keras.Model(portrait, x, name="vgg19")
     fill_by_name(model, weights_path, backbone.weights_file)
-    return up_to_layer(model, backbone)
+    return model
 
 
 def build_inception_resnet_v2(

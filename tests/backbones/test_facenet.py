@@ -10,6 +10,13 @@ from PIL import Image
 from koala_face import backbones
 from koala_face.backbones import frozen_graph
 
+# Each layer in our table, and the tensor of the graph that it is.
+GRAPH_TENSORS = {
+    "embeddings": "embeddings:0",
+    "bottleneck": "InceptionResnetV1/Bottleneck/BatchNorm/Reshape_1:0",
+    "avgpool": "InceptionResnetV1/Logits/AvgPool_1a_8x8/AvgPool:0",
+}
+
 
 @pytest.fixture(scope="module")
 def backbone():
@@ -22,8 +29,15 @@ def graph_path(backbone):
 
 
 @pytest.fixture(scope="module")
-def descriptor(backbone, graph_path):
-    return backbones.build_descriptor(backbone, graph_path)
+def descriptors(graph_path):
+    """Each of its layers as a model."""
+    rows = (backbones.find_backbone("facenet", layer) for layer in GRAPH_TENSORS)
+    return {row.layer: backbones.build_descriptor(row, graph_path) for row in rows}
+
+
+@pytest.fixture(scope="module")
+def descriptor(descriptors):
+    return descriptors["embeddings"]
 
 
 @pytest.fixture(scope="module")
@@ -34,31 +48,33 @@ def portraits(astronaut, grace_hopper):
 
 
 @pytest.fixture(scope="module")
-def frozen(graph_path):
-    """The package's graph as TensorFlow runs it: its batch is fixed at 1."""
+def frozen(graph_path, portraits):
+    """What the package's graph gives for each portrait, by layer; its batch is fixed at 1."""
     graph = tf.compat.v1.GraphDef()
     graph.ParseFromString(graph_path.read_bytes())
+    tensors = list(GRAPH_TENSORS.values())
 
     def run(pixels):
-        return tf.compat.v1.import_graph_def(graph, {"input:0": pixels}, ["embeddings:0"])[0]
+        return tf.compat.v1.import_graph_def(graph, {"input:0": pixels}, tensors)
 
-    return tf.compat.v1.wrap_function(run, [tf.TensorSpec((1, 160, 160, 3))])
+    ask = tf.compat.v1.wrap_function(run, [tf.TensorSpec((1, 160, 160, 3))])
+    found = [ask(tf.constant(pixels[None])) for pixels in (portraits - 127.5) / 128.0]
+    outputs = (np.concatenate(values).reshape(2, -1) for values in zip(*found, strict=True))
+    return dict(zip(GRAPH_TENSORS, outputs, strict=True))
 
 
 def test_same_vectors_as_the_frozen_graph(descriptor, frozen, portraits):
     vectors = descriptor(portraits, training=False).numpy()
-    standardized = (portraits - 127.5) / 128.0
-    expected = np.concatenate([frozen(tf.constant(pixels[None])) for pixels in standardized])
+    expected = frozen["embeddings"]
     np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-5)
     # Two people: the comparison above is not one of constants.
     assert np.dot(expected[0], expected[1]) < 0.7
 
 
 @pytest.mark.parametrize("layer", ["embeddings", "bottleneck", "avgpool"])
-def test_plain_ops_give_the_bits_of_the_layers(layer, graph_path, portraits):
+def test_plain_ops_give_the_bits_of_the_layers(layer, graph_path, descriptors, portraits):
     """What `embed` and `colorize` ask is what `export` writes down."""
-    backbone = backbones.find_backbone("facenet", layer)
-    model = backbones.build_descriptor(backbone, graph_path)
+    backbone, model = backbones.find_backbone("facenet", layer), descriptors[layer]
     pixels = tf.constant(portraits)
     expected = tf.function(lambda x: model(x, training=False))(pixels).numpy()
     vectors = tf.function(backbones.descriptor_function(backbone, graph_path))(pixels).numpy()
@@ -73,28 +89,11 @@ def test_vectors_have_length_one(descriptor, portraits):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
-# The layer's name in our table, the tensor of the graph that it is, and its length.
-HIDDEN = {
-    "bottleneck": ("InceptionResnetV1/Bottleneck/BatchNorm/Reshape_1:0", 512),
-    "avgpool": ("InceptionResnetV1/Logits/AvgPool_1a_8x8/AvgPool:0", 1792),
-}
-
-
-@pytest.mark.parametrize("layer", HIDDEN)
-def test_hidden_layers_are_those_of_the_frozen_graph(layer, graph_path, portraits):
-    tensor, dim = HIDDEN[layer]
-    backbone = backbones.find_backbone("facenet", layer)
-    assert backbone.embedding_dim == dim
-    graph = tf.compat.v1.GraphDef()
-    graph.ParseFromString(graph_path.read_bytes())
-
-    def run(pixels):
-        return tf.compat.v1.import_graph_def(graph, {"input:0": pixels}, [tensor])[0]
-
-    frozen = tf.compat.v1.wrap_function(run, [tf.TensorSpec((1, 160, 160, 3))])
-    expected = frozen(tf.constant((portraits[:1] - 127.5) / 128.0)).numpy().reshape(1, dim)
-    vectors = backbones.build_descriptor(backbone, graph_path)(portraits[:1], training=False)
-    np.testing.assert_allclose(vectors.numpy(), expected, rtol=0, atol=1e-4)
+@pytest.mark.parametrize(("layer", "dim"), [("bottleneck", 512), ("avgpool", 1792)])
+def test_hidden_layers_are_those_of_the_frozen_graph(layer, dim, descriptors, frozen, portraits):
+    assert backbones.find_backbone("facenet", layer).embedding_dim == dim
+    vectors = descriptors[layer](portraits[:1], training=False)
+    np.testing.assert_allclose(vectors.numpy(), frozen[layer][:1], rtol=0, atol=1e-4)
 
 
 def test_it_is_frozen_and_of_standard_layers(descriptor):

@@ -1,6 +1,6 @@
 """Model files with damaged bytes or swapped attributes: a named error or a network, no more."""
 
-import json
+import dataclasses
 import resource
 import sys
 import time
@@ -8,8 +8,10 @@ import time
 import h5py
 import numpy as np
 import pytest
-from support.sample_models import DESCRIPTION, sample_colorizer
+from support.sample_models import DESCRIPTION, fill
+from support.small_network import SMALL
 
+from koala_face import models
 from koala_face.model_files import files
 from koala_face.model_files.description import attribute_name
 
@@ -39,10 +41,19 @@ NAMES = ("model_config", *map(attribute_name, vars(DESCRIPTION)), *files.BORROWE
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def network():
+    """A small one: each turn writes and reads all of its weights."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(models.NETWORKS, SMALL.name, SMALL)
+        small = dataclasses.replace(DESCRIPTION, network=SMALL.name)
+        yield fill(files.build_network(small))
+
+
+@pytest.fixture(scope="module")
+def whole(network, tmp_path_factory):
     """A model file's bytes, and the places of those that are no weights."""
     path = tmp_path_factory.mktemp("models") / "model.h5"
-    files.save_model(sample_colorizer(), path, DESCRIPTION)
+    files.save_model(network, path, dataclasses.replace(DESCRIPTION, network=SMALL.name))
     content = path.read_bytes()
     structure = np.ones(len(content), bool)
 
@@ -84,15 +95,14 @@ def swap_attribute(path, content, random):
         if random.random() < 0.1:
             file.attrs.pop(name, None)
         elif random.random() < 0.1:
-            file.attrs["model_config"] = file.attrs["model_config"].replace("64", json.dumps("a"))
+            file.attrs["model_config"] = file.attrs["model_config"].replace(": 32", ': "a"')
         else:
             file.attrs[name] = value
 
 
-def test_damaged_files_give_named_errors_or_networks(tmp_path, whole, monkeypatch):
+def test_damaged_files_give_named_errors_or_networks(tmp_path, network, whole, monkeypatch):
     random = np.random.default_rng(11)
     path = tmp_path / "damaged.h5"
-    network = sample_colorizer()
     build, own = files.build_network, (DESCRIPTION.size, DESCRIPTION.embedding_dim)
 
     def build_once(description):

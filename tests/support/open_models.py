@@ -26,8 +26,8 @@ def open_and_use(path):
     arrays = dict(np.load(path.with_suffix(".npz")))
     output = arrays.pop("output")
     model = keras.models.load_model(str(path))
+    model.compile(optimizer="sgd", loss="mse", jit_compile=False)  # XLA takes seconds for each
     predicted = model.predict(arrays, verbose=0)
-    model.compile(optimizer="sgd", loss="mse")
     history = model.fit(arrays, output, batch_size=len(output), epochs=1, verbose=0)
     return {
         "file": path.name,

@@ -26,10 +26,10 @@ def test_separable_features_are_learned_for_features_as_they_are(hidden):
     trained = train_head(build, (1.0, 0.001), train, apart, RECIPE)
     head = build()
     head.set_weights(trained.weights)
-    told = head.predict(features_of(labels, 3), verbose=0)
+    told = head(features_of(labels, 3)).numpy()
     assert (told.argmax(axis=1) == labels).all()
     assert trained.weight_decay == 0.001
-    own = head.predict(apart[0], verbose=0)[range(90), labels]
+    own = head(apart[0]).numpy()[range(90), labels]
     assert trained.cross_entropy == pytest.approx(-np.log(own).mean(), abs=1e-3)
 
 
@@ -40,5 +40,5 @@ def test_features_that_say_nothing_leave_the_shares_of_the_classes():
     trained = train_head(build, (0.0,), nothing, nothing, HeadRecipe(epochs=1))
     head = build()
     head.set_weights(trained.weights)
-    told = head.predict(np.zeros((1, 2), "float32"), verbose=0)[0]
+    told = head(np.zeros((1, 2), "float32")).numpy()[0]
     np.testing.assert_allclose(told, [0.6, 0.3, 0.1], atol=0.01)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.small_network import SMALL
 
+from koala_face import models
 from koala_face.models import build_colorizer
 from koala_face.training.step import (
     WeightAverage,
@@ -22,9 +24,10 @@ def batch(rng, count=4):
     return luminance, embedding, ab
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_a_step_has_the_mse_as_loss_and_moves_weights_as_adam_does(compiled):
-    model = build_colorizer(3, SIZE)
+@pytest.mark.parametrize(("compiled", "network"), [(False, models.PAPER), (True, SMALL)])
+def test_a_step_has_the_mse_as_loss_and_moves_weights_as_adam_does(compiled, network, monkeypatch):
+    monkeypatch.setitem(models.NETWORKS, network.name, network)
+    model = build_colorizer(3, SIZE, network=network.name)
     optimizer = make_optimizer(model, 0.001)
     luminance, embedding, ab = batch(np.random.default_rng(0))
     predicted = build_copy(model)([luminance, embedding], training=True).numpy()
@@ -44,7 +47,7 @@ def test_a_step_has_the_mse_as_loss_and_moves_weights_as_adam_does(compiled):
 
 
 def build_copy(model):
-    copy = build_colorizer(3, SIZE)
+    copy = build_colorizer(3, SIZE, network=model.name)
     copy.set_weights(model.get_weights())
     return copy
 

@@ -8,7 +8,9 @@ import signal
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.small_network import SMALL
 
+from koala_face import models
 from koala_face.backbones import find_backbone
 from koala_face.data.portraits import load_portraits
 from koala_face.foundation.errors import KoalaFaceError
@@ -20,6 +22,13 @@ from koala_face.training.run_folder import RunFolder, RunFolderError
 
 SIZE = 16
 RECIPE = Recipe(epochs=2, steps_per_epoch=3, batch_size=4, flip=True, xla=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_network():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(models.NETWORKS, SMALL.name, SMALL)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +45,7 @@ def describe():
         preprocessing=backbone.preprocessing,
         embedding_dim=backbone.embedding_dim,
         size=SIZE,
+        network=SMALL.name,
         training={},
     )
 
@@ -248,8 +258,8 @@ def test_a_run_starts_from_a_model_file(portraits, tmp_path, whole_run):
     published = load_model(folder / "model.h5")[0].get_weights()
     for one, other in zip(session.model.get_weights(), published, strict=True):
         assert np.array_equal(one, other)
-    swapped = build_colorizer(describe().embedding_dim, 24)
-    swapped = tf.keras.Model(swapped.inputs[::-1], swapped.outputs[0], name="koala_face")
+    swapped = build_colorizer(describe().embedding_dim, 24, network=SMALL.name)
+    swapped = tf.keras.Model(swapped.inputs[::-1], swapped.outputs[0], name=SMALL.name)
     save_model(swapped, tmp_path / "swapped.h5", dataclasses.replace(describe(), size=24))
     with pytest.raises(KoalaFaceError, match=r"swapped\.h5"):
         session.start_from(tmp_path / "swapped.h5")

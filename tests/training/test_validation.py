@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from skimage.color import rgb2lab
+from support.small_network import SMALL
 
+from koala_face import models
 from koala_face.data.portraits import Portraits
 from koala_face.models import build_colorizer
 from koala_face.training import validation
@@ -18,11 +20,15 @@ def six_portraits():
 
 
 # Plain; by XLA; by XLA and rewritten, as it would be after so many pixels.
-@pytest.mark.parametrize(("xla", "repaid"), [(False, 0), (True, 10**9), (True, 0)])
-def test_the_error_is_the_mean_over_all_values_of_all_batches(xla, repaid, monkeypatch):
+@pytest.mark.parametrize(
+    ("xla", "repaid", "network"),
+    [(False, 0, models.PAPER), (True, 10**9, models.PAPER), (True, 0, SMALL)],
+)
+def test_the_error_is_the_mean_over_all_values_of_all_batches(xla, repaid, network, monkeypatch):
     monkeypatch.setattr(validation, "REPAID_PIXELS", repaid)
+    monkeypatch.setitem(models.NETWORKS, network.name, network)
     portraits = six_portraits()
-    model = build_colorizer(3, SIZE)
+    model = build_colorizer(3, SIZE, network=network.name)
     lab = rgb2lab(portraits.rgb)
     predicted = model([lab[..., :1] / 100, portraits.embeddings], training=False).numpy()
     expected = np.mean((predicted - lab[..., 1:] / 128) ** 2)
