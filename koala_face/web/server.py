@@ -107,7 +107,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _load(models: dict[str, Path], weights: str | None):
-    """In the thread, while the page is here already: TensorFlow, and the networks."""
+    """In the thread, while the page is here already: TensorFlow, and the networks.
+
+    Each operation in one thread, as `colorize` has it: the last bits depend on it.
+    """
+    from koala_face.colorizer.files import use_single_threads
+
+    use_single_threads()
     from koala_face.web.coloring import load_colorizers
 
     return load_colorizers(models, weights)
