@@ -27,13 +27,7 @@ from koala_face.backbones.table import (
     BackboneError,
     find_row,
 )
-from koala_face.backbones.tuned import (
-    DescriptorFileError,
-    attach,
-    head_function,
-    parse_head,
-    read_head,
-)
+from koala_face.backbones.tuned import DescriptorFileError, attach, parse_head, read_head
 from koala_face.backbones.weight_files import WeightsError, locate_file, weights_sha256
 
 if TYPE_CHECKING:
@@ -173,8 +167,8 @@ def descriptor_function(
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """What `build_descriptor` gives, where vectors are all that is wanted of it.
 
-    FaceNet's, which ships, is made of plain ops, in a third of the time and to the same bits; so
-    is a head that is tuned on it.
+    FaceNet's, which ships, is made of plain ops, in a third of the time and to the same bits, also
+    below a head that is tuned on it.
 
     Returns:
         A function of (B, input_size, input_size, 3) float32 RGB in 0-255 to (B, embedding_dim).
@@ -192,8 +186,11 @@ def descriptor_function(
     if backbone.head is None:
         return describe
     check_tuned_on(backbone, weights_path)
-    tell = head_function(backbone.head)
-    return lambda portraits: tell(describe(portraits))
+    import tensorflow as tf
+
+    features = tf.keras.Input((backbone.head.features,))
+    tell = attach(tf.keras.Model(features, features), backbone.head)
+    return lambda portraits: tell(describe(portraits), training=False)
 
 
 def check_tuned_on(backbone: Backbone, weights_path: str | os.PathLike | None) -> None:

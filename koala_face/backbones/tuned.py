@@ -14,7 +14,6 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,21 +163,6 @@ def build_head(
         classes, activation="softmax", kernel_initializer="zeros", name=SOFTMAX, **decay
     )(x)
     return tf.keras.Model(inputs, x, name="tuned")
-
-
-def head_function(head: Head) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The head in plain ops: features, (N, D) float32, to the K probabilities, (N, K)."""
-    import tensorflow as tf
-
-    *below, last = [[tf.constant(values) for values in pair] for pair in head.layers]
-
-    def tell(x: tf.Tensor) -> tf.Tensor:
-        for kernel, bias in below:
-            x = tf.nn.relu(tf.nn.bias_add(tf.matmul(x, kernel), bias))
-        kernel, bias = last
-        return tf.nn.softmax(tf.nn.bias_add(tf.matmul(x, kernel), bias))
-
-    return tell
 
 
 def attach(base: tf.keras.Model, head: Head) -> tf.keras.Model:

@@ -50,7 +50,9 @@ def flops_of_photograph(model, description) -> float:
     return 2 * (predictions * models.multiply_adds(model) + models.multiply_adds(descriptor))
 
 
-def _measure(setup: Setup, colorizer: Colorizer, side: int, count: int, asked: int | None):
+def _measure(
+    setup: Setup, colorizer: Colorizer, side: int, count: int, asked: int | None
+) -> tuple[Measurement, float]:
     """The line of photographs of a size, and how many a second."""
     count = min(count, setup.count)
     folder, output = setup.folder / f"files-{side}", setup.folder / f"colored-{side}"

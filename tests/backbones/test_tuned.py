@@ -6,12 +6,13 @@ import sys
 import h5py
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.crafted_hdf5 import CRAFTS, mutations
 from support.tuned_descriptors import CENTERS, CLASSES, make_head, save_descriptor
 
 from koala_face import backbones
 from koala_face.backbones.tuned import CENTERS as CENTERS_NAME
-from koala_face.backbones.tuned import attach, head_function, parse_head, read_head
+from koala_face.backbones.tuned import attach, parse_head, read_head
 from koala_face.backbones.weight_files import weights_sha256
 from koala_face.foundation.errors import KoalaFaceError
 
@@ -30,7 +31,9 @@ def test_a_head_says_what_its_network_predicts(tmp_path, hidden):
     features = np.random.default_rng(1).normal(size=(4, 512)).astype("float32")
     expected = network.predict(features, verbose=0)
     np.testing.assert_allclose(head(features), expected, atol=1e-5)
-    np.testing.assert_allclose(head_function(head)(features), expected, atol=1e-5)
+    inputs = tf.keras.Input((512,))
+    alone = attach(tf.keras.Model(inputs, inputs), head)
+    np.testing.assert_allclose(alone(features), expected, atol=1e-5)
     assert expected.std() > 0.05, "too even to compare"
     assert (head.backbone, head.layer, head.classes) == ("none", "zeros", CLASSES)
     np.testing.assert_array_equal(head.centers, CENTERS)
