@@ -1,8 +1,10 @@
 """Row `files`: photographs coloured from file to file, and where the time goes."""
 
 import itertools
+import multiprocessing
 import shutil
 import statistics
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from PIL import Image
@@ -17,7 +19,7 @@ from koala_face.benchmark.timing import (
     share_of_peak,
 )
 from koala_face.colorizer.colorizer import Colorizer
-from koala_face.colorizer.files import colorize_files
+from koala_face.colorizer.files import colorize_files, use_single_threads
 from koala_face.colorizer.jobs import plan_jobs
 from koala_face.model_files.files import load_model
 from koala_face.model_files.shipped import VARIANTS, shipped_model
@@ -31,15 +33,23 @@ VARIANT = VARIANTS[0]
 def measure_files(setup: Setup) -> list[Measurement]:
     """Small and large photographs by the model that `colorize` takes, and how near the small ones
     come to what the networks' multiplications alone would allow."""
-    model, description = load_model(shipped_model(VARIANT))
-    colorizer = Colorizer.of_network(model, description)
-    measured = [_measure(setup, colorizer, *side) for side in SIDES]
-    flops = flops_of_photograph(model, description)
+    # In a process of its own, whose libraries keep to the threads that the command gives them.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, use_single_threads) as process:
+        measured, flops = process.submit(_measure_sides, setup).result()
     share = f"files, share of the peak, {flops / 1e9:.1f} GFLOP a photograph"
     return [
         *(line for line, _ in measured),
         share_of_peak(share, measured[0][1] * flops, peak_flops(setup.repeats)),
     ]
+
+
+def _measure_sides(setup: Setup) -> tuple[list[tuple[Measurement, float]], float]:
+    """`_measure` of each of `SIDES`, and the arithmetic of a photograph."""
+    model, description = load_model(shipped_model(VARIANT))
+    colorizer = Colorizer.of_network(model, description)
+    measured = [_measure(setup, colorizer, *side) for side in SIDES]
+    return measured, flops_of_photograph(model, description)
 
 
 def flops_of_photograph(model, description) -> float:

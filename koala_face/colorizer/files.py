@@ -111,11 +111,15 @@ def describe_failure(job: Job, error: Exception) -> str:
 
 
 def use_single_threads(side_by_side: int | None = None) -> None:
-    """Let TensorFlow compute each operation in one thread, `side_by_side` of them at a time.
+    """Let TensorFlow and NumPy compute each operation in one thread, `side_by_side` at a time.
 
-    For a program's start: a TensorFlow that has worked already keeps what it has.
+    For a program's start: a TensorFlow that has worked already keeps what it has. BLAS's own
+    threads would spin between NumPy's products on the cores that colour other photographs.
     """
     import tensorflow as tf
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1, "blas")
 
     try:
         tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 from skimage.color import rgb2lab
 from support.constant_model import NONE, constant_model
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from koala_face.colorizer import files
 from koala_face.colorizer.colorizer import Colorizer
@@ -164,3 +165,15 @@ def test_what_is_no_file_is_said_and_not_waited_for(tmp_path, jobs, colorizer):
     ):
         assert reason in outcomes.pop(job)
     assert set(outcomes.values()) == {None}
+
+
+def test_numpys_products_stay_in_one_thread():
+    """Their idle threads would take the cores of other photographs, and change last bits."""
+    with threadpool_limits(2, "blas"):
+        assert {pool["num_threads"] for pool in _blas()} == {2}
+        files.use_single_threads()
+        assert {pool["num_threads"] for pool in _blas()} == {1}
+
+
+def _blas():
+    return [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
