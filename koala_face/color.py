@@ -83,6 +83,12 @@ def rgb_to_luminance_and_ab(rgb: np.ndarray | tf.Tensor) -> tuple[tf.Tensor, tf.
     return _rgb_to_luminance_and_ab(as_srgb(rgb))
 
 
+def rgb_to_luminance(rgb: np.ndarray | tf.Tensor) -> tf.Tensor:
+    """L* in 0-100 alone, of the relative luminance Y alone, in a third of the time: (..., 3) as
+    `rgb_to_lab` takes it to (...) float32."""
+    return _rgb_to_luminance(as_srgb(rgb))
+
+
 def lab_to_rgb(lab: np.ndarray | tf.Tensor) -> tf.Tensor:
     """Convert CIELAB to sRGB; colours outside sRGB are clipped by channel.
 
@@ -258,14 +264,24 @@ def _rgb_to_luminance_and_ab(rgb):
 
 
 @_graph
+def _rgb_to_luminance(rgb):
+    return _from_rows(116.0 * lab_curve(_luminance_rows(rgb)), rgb)[..., 0]
+
+
+@_graph
 def _lab_to_rgb(lab):
     return encode_srgb(lab_to_linear(lab))
 
 
 @_graph
 def _rgb_to_gray(rgb):
+    return _from_rows(encode_srgb(_luminance_rows(rgb)), rgb)[..., 0]
+
+
+def _luminance_rows(rgb) -> tf.Tensor:
+    """Y of each pixel, white being 1: (..., 3) to (M, 8)."""
     linear, unit = decode_srgb(_to_rows(rgb))
-    return _from_rows(encode_srgb(_times(linear, XYZ_FROM_RGB[1:2] / unit)), rgb)[..., 0]
+    return _times(linear, XYZ_FROM_RGB[1:2] / unit)
 
 
 def _lab_curve_of_rgb(rgb) -> tf.Tensor:

@@ -42,7 +42,12 @@ def luminance_of(pixels: np.ndarray) -> np.ndarray:
     """L* in 0-100 of (H, W) or (H, W, 3) sRGB pixels, uint8 or uint16: (H, W) float32."""
     if pixels.ndim == 2:
         return color.gray_to_luminance(pixels)
-    return _rgb_luminance(_as_unit_float(pixels)).numpy()
+    red, *others = np.moveaxis(pixels, -1, 0)
+    if all(np.array_equal(red, other) for other in others):  # as scans of gray prints mostly are
+        return color.gray_to_luminance(red)
+    if pixels.dtype != np.uint8:
+        pixels = _as_unit_float(pixels)
+    return _luminance_graph(pixels.dtype.name)(pixels).numpy()
 
 
 def color_pixels(
@@ -99,9 +104,11 @@ def _gray_tile(rgb):
     return color.rgb_to_gray(rgb)
 
 
-@tf.function(autograph=False, input_signature=[PIXELS])
-def _rgb_luminance(rgb):
-    return color.rgb_to_luminance_and_ab(rgb)[0][..., 0]
+@functools.lru_cache
+def _luminance_graph(dtype: str):
+    """A graph of (H, W, 3) sRGB of the type, uint8 or float32, to (H, W) L*."""
+    signature = [tf.TensorSpec((None, None, 3), dtype)]
+    return tf.function(color.rgb_to_luminance, signature, autograph=False)
 
 
 @functools.lru_cache

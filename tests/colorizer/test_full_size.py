@@ -8,6 +8,7 @@ from skimage.color import rgb2lab
 from koala_face.color import gray_to_luminance
 from koala_face.colorizer import full_size
 from koala_face.colorizer.full_size import color_pixels, gray_version, tiles
+from koala_face.colorizer.pictures import GRAY_TOLERANCE, is_colored
 
 
 def luminance_of(pixels):
@@ -103,3 +104,28 @@ def test_luminance_of_every_gray():
         levels = np.arange(np.iinfo(dtype).max + 1, dtype=dtype)
         expected = luminance_of(levels[None])[0]
         np.testing.assert_allclose(gray_to_luminance(levels), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_gray_saved_as_colour_has_the_luminance_of_gray(dtype):
+    top = np.iinfo(dtype).max
+    gray = np.linspace(0, top, 60 * 40).reshape(60, 40).astype(dtype)
+    tinted = np.dstack([gray] * 3)
+    tinted[7, 7, 1] = 0  # one pixel of another colour: computed as colour, all of it
+    for pixels in (np.dstack([gray] * 3), tinted):
+        np.testing.assert_allclose(
+            full_size.luminance_of(pixels), luminance_of(pixels), atol=1e-3, rtol=0
+        )
+
+
+@pytest.mark.parametrize(("dtype", "step"), [("uint8", 1), ("uint16", 257)])
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_a_single_pixel_is_colour_beyond_the_tolerance(dtype, step, channel):
+    pixels = np.full((4, 5, 3), 100 * step, dtype)
+    assert not is_colored(pixels[..., 0])
+    for sign in (-1, 1):
+        pixels[2, 3, channel] = (100 + sign * GRAY_TOLERANCE) * step
+        assert not is_colored(pixels)
+        pixels[2, 3, channel] = (100 + sign * GRAY_TOLERANCE) * step + sign
+        assert is_colored(pixels)
+        pixels[2, 3, channel] = 100 * step
