@@ -52,7 +52,6 @@ def _measure(setup: Setup, backbone, peak: float) -> list[Measurement]:
             ),
             compute=lambda grays: descriptor(grays).numpy(),
             batch_size=embeddings.BATCH_SIZE,
-            strict=True,
         )
 
     network = build_descriptor(backbone, weights)
