@@ -170,10 +170,11 @@ def test_what_is_no_file_is_said_and_not_waited_for(tmp_path, jobs, colorizer):
 def test_numpys_products_stay_in_one_thread():
     """Their idle threads would take the cores of other photographs, and change last bits."""
     with threadpool_limits(2, "blas"):
-        assert {pool["num_threads"] for pool in _blas()} == {2}
+        if _blas_threads() != {2}:
+            pytest.skip("NumPy's BLAS has no second thread here")
         files.use_single_threads()
-        assert {pool["num_threads"] for pool in _blas()} == {1}
+        assert _blas_threads() == {1}
 
 
-def _blas():
-    return [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+def _blas_threads() -> set[int]:
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
