@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from koala_face.backbones import locate_weights
 from koala_face.backbones.weight_files import MissingWeightsError
+from koala_face.foundation.allocator import keep_freed_memory
 from koala_face.foundation.commands import as_command, parse_config, run
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import short_name
 from koala_face.photographs.reading import find_photographs
-from koala_face.training.allocator import keep_freed_memory
 from koala_face.training.portrait_list import check_list, list_portraits, write_list
 from koala_face.training.recipe import Recipe
 from koala_face.training.run_folder import RunFolder

@@ -14,7 +14,7 @@ TENFOLD = 10
 
 # Every program below begins as `koala_face.train` does.
 BEGIN = """
-from koala_face.training.allocator import keep_freed_memory
+from koala_face.foundation.allocator import keep_freed_memory
 keep_freed_memory()
 """
 TRAIN_A_STEP = """

@@ -20,7 +20,7 @@ from koala_face.benchmark.timing import (
 )
 from koala_face.data import pipeline
 from koala_face.data.portraits import load_portraits
-from koala_face.training.allocator import keep_freed_memory
+from koala_face.foundation.allocator import keep_freed_memory
 from koala_face.training.step import make_optimizer, make_train_step
 
 # Of VGG-Face, the paper's descriptor. The ancestors' embedding has 1000: less work for them.

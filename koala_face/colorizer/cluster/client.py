@@ -105,7 +105,7 @@ def color_jobs(client: Client, jobs: list[Job], way: Way) -> Iterator[Outcome]:
     try:
         make_workers_ready(client, way)
         lost = []
-        for job, outcome in _color(client, jobs):
+        for job, outcome in _color(client, jobs, way):
             if outcome is None:
                 lost.append(job)
             else:
@@ -113,7 +113,7 @@ def color_jobs(client: Client, jobs: list[Job], way: Way) -> Iterator[Outcome]:
         reason = "its workers died, the second with nothing else to do: too little memory?"
         for job in lost:
             log.info("%s: its worker died; tried again, alone", job.source)
-            for _, outcome in _color(client, [job]):
+            for _, outcome in _color(client, [job], way):
                 yield outcome or Outcome(job, f"{job.source}: {reason}", (), {})
     except (OSError, CancelledError) as error:  # what Dask raises without its scheduler
         raise ClusterError(
@@ -136,7 +136,7 @@ def make_workers_ready(client: Client, way: Way) -> None:
         ) from error
 
 
-def _color(client: Client, jobs: list[Job]) -> Iterator[tuple[Job, Outcome | None]]:
+def _color(client: Client, jobs: list[Job], way: Way) -> Iterator[tuple[Job, Outcome | None]]:
     """Keep every thread of every worker busy; a job whose worker died has no outcome."""
     waiting, flying = deque(jobs), {}
     ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
@@ -147,7 +147,7 @@ def _color(client: Client, jobs: list[Job]) -> Iterator[tuple[Job, Outcome | Non
         room = AHEAD * max(1, threads) - len(flying)
         for _ in range(min(room, len(waiting))):
             job = waiting.popleft()
-            future = client.submit(color_at, job, pure=False)
+            future = client.submit(color_at, job, way, pure=False)
             flying[future.key] = job
             future.add_done_callback(ended.put)
         try:

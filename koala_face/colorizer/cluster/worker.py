@@ -1,8 +1,10 @@
 """What a worker of the cluster does: load the model once, colour one photograph at a time."""
 
 import asyncio
+import functools
 import hashlib
 import os
+import platform
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,12 +21,16 @@ from koala_face.colorizer.files import (
 )
 from koala_face.colorizer.jobs import Job
 from koala_face.colorizer.upsampling import EDGE_AWARE
+from koala_face.foundation.allocator import keep_as_glibc_would
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.foundation.files import file_hash
 from koala_face.model_files.shipped import PRETRAINED, VARIANTS, shipped_model
 
 if TYPE_CHECKING:
     from koala_face.colorizer.colorizer import Colorizer
+
+# Ways whose models a worker keeps loaded, for as many commands that share a cluster.
+COLORIZERS = 4
 
 
 class ClusterError(KoalaFaceError):
@@ -79,10 +85,6 @@ class ColoringPlugin(WorkerPlugin):
         await asyncio.to_thread(make_ready, self.way, worker.state.nthreads, worker.address)
 
 
-# Of this process: the way, and the colorizer that goes it.
-_ready: tuple[Way, "Colorizer"] | None = None
-
-
 def make_ready(way: Way, threads: int, name: str) -> None:
     """Load the model, for a worker that colours in so many threads.
 
@@ -90,15 +92,26 @@ def make_ready(way: Way, threads: int, name: str) -> None:
         ClusterError: another version of koala_face or another model than the asking machine's.
         KoalaFaceError: from loading the model.
     """
-    global _ready
     check_same(way, name)
+    keep_as_glibc_would()  # Dask starts its workers with a threshold that ends this
+    use_single_threads(threads)
+    load_colorizer(way)
+
+
+def load_colorizer(way: Way) -> "Colorizer":
+    """The colorizer that goes this way; kept, for the next photograph and the next command."""
+    return _load(way._replace(folder="", quality=0, side_by_side=False))
+
+
+@functools.lru_cache(maxsize=COLORIZERS)
+def _load(way: Way) -> "Colorizer":
     from koala_face.colorizer.colorizer import Colorizer
 
-    use_single_threads(threads)
+    check_same(way, platform.node())
     style = {
         name: getattr(way, name) for name in ("upsampling", "saturation", "stretch", "palette")
     }
-    _ready = way, Colorizer.load(way.path, way.weights, **style)
+    return Colorizer.load(way.path, way.weights, **style)
 
 
 def check_same(way: Way, name: str) -> None:
@@ -131,15 +144,14 @@ def fingerprint(model: Path) -> str:
     return hashlib.sha256(hashes.encode()).hexdigest()[:16]
 
 
-def color_at(job: Job) -> Outcome:
+def color_at(job: Job, way: Way) -> Outcome:
     """Colour one photograph from its place to its target's; a failure is an outcome too."""
-    way, colorizer = _ready
     with tempfile.TemporaryDirectory(prefix="koala_face-") as name:
         local = _local_job(job, Path(way.folder), Path(name))
         try:
             if not isinstance(job.source, Path):
                 fetch(job.source, local.source)
-            outcome = color_file(local, colorizer, way.quality, way.side_by_side)
+            outcome = color_file(local, load_colorizer(way), way.quality, way.side_by_side)
             if outcome.error is None and not isinstance(job.target, Path):
                 put(local.target, job.target)
         except Exception as error:

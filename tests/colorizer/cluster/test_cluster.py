@@ -9,11 +9,15 @@ from PIL import Image
 
 pytest.importorskip("distributed", reason="needs pip install '.[cluster]'")
 
+from support.constant_model import save_constant_model
 from support.dask_processes import kill, wait_for
 
 import koala_face
 from koala_face.colorize import main
+from koala_face.colorizer.cluster.client import color_jobs, connect
 from koala_face.colorizer.cluster.worker import ClusterError, check_same, plan_way
+from koala_face.colorizer.colorizer import Colorizer
+from koala_face.colorizer.jobs import plan_jobs
 from koala_face.model_files.shipped import ColorizerError, shipped_model
 
 OUT = ("-o", "out", "--model", "model.h5")
@@ -52,6 +56,37 @@ def test_processes_of_this_machine_write_the_same_bytes(folder, expected, caplog
     assert main(words) == 1
     assert contents(folder / "out") == expected
     assert "1 coloured, 11 already there" in caplog.text
+
+
+def test_two_commands_share_a_cluster(folder, archive, monkeypatch):
+    """A photograph gets the colours that its own command asked for; a model is loaded once."""
+    loaded = []
+
+    def load(model, *arguments, **style):
+        loaded.append(model.name)
+        return original(model, *arguments, **style)
+
+    original = Colorizer.load
+    monkeypatch.setattr(Colorizer, "load", load)
+    models = [folder / "model.h5", save_constant_model(folder / "reddish.h5")]
+    jobs = [plan_jobs([folder / "scans"], folder / name).jobs for name in ("out", "reddish")]
+    with connect(None, 0) as client:
+        ways = [plan_way(model, None) for model in models]
+        runs = [color_jobs(client, *run) for run in zip(jobs, ways, strict=True)]
+        assert all(next(run) for run in runs), "both have begun"
+        assert all(len(list(run)) == 12 for run in runs)
+        # From another folder, with another quality.
+        again = plan_way(models[0], None, quality=90)._replace(folder="elsewhere")
+        assert len(list(color_jobs(client, jobs[0][:1], again))) == 1
+    for path in (archive / "local").iterdir():
+        ours, reddish, alone = (
+            np.asarray(Image.open(place / path.name), "int16")
+            for place in (folder / "out", folder / "reddish", path.parent)
+        )
+        # This process's TensorFlow computes in several threads: the last bits may differ.
+        assert abs(ours - alone).max() <= 1
+        assert reddish[..., 0].mean() > reddish[..., 2].mean() + 10
+    assert loaded == ["model.h5", "reddish.h5"]
 
 
 def test_workers_killed_in_mid_job(folder, expected, cluster):
