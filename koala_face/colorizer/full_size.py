@@ -77,9 +77,11 @@ def color_pixels(
     encode = _tile_encoder(dtype.name)
     colored = np.empty((height, width, 3), dtype)
     for rows, columns in tiles(height, width):
-        tile_luminance = luminance_of(pixels[rows, columns])
-        tile_ab = upsampler.tile(tile_luminance, rows, columns)
-        colored[rows, columns] = encode(tile_luminance, tile_ab).numpy()
+        own = luminance_of(pixels[rows, columns])
+        lab = np.empty((*own.shape, 3), np.float32)
+        lab[..., 0] = own
+        lab[..., 1:] = upsampler.tile(own, rows, columns)
+        colored[rows, columns] = encode(lab).numpy()
     return colored
 
 
@@ -113,13 +115,10 @@ def _luminance_graph(dtype: str):
 
 @functools.lru_cache
 def _tile_encoder(dtype: str):
-    """A graph of (H, W) L* and (H, W, 2) ab to (H, W, 3) sRGB of the type."""
-    luminance = tf.TensorSpec((None, None), tf.float32)
-    ab = tf.TensorSpec((None, None, 2), tf.float32)
+    """A graph of (H, W, 3) float32 CIELAB to (H, W, 3) sRGB of the type."""
 
-    @tf.function(autograph=False, input_signature=[luminance, ab])
-    def encode(luminance, ab):
-        lab = tf.concat([luminance[..., None], ab], axis=-1)
+    @tf.function(autograph=False, input_signature=[PIXELS])
+    def encode(lab):
         encoded = encode_srgb(lab_to_linear_in_gamut(lab))
         return tf.cast(tf.round(encoded * float(np.iinfo(dtype).max)), tf.as_dtype(dtype))
 

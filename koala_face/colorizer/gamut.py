@@ -37,23 +37,30 @@ def lab_to_linear_in_gamut(lab: tf.Tensor) -> tf.Tensor:
 
 def _reduce_chroma(lab) -> tf.Tensor:
     """(N, 3) colours outside to (N, 3) linear sRGB on the gamut's boundary."""
+    # CIELAB's f is linear in the factor on chroma: (3, N), a channel after the other.
+    to_f = tf.constant(color.F_FROM_LAB, tf.float32)
+    to_rgb = tf.constant(color.RGB_FROM_RELATIVE_XYZ, tf.float32)
+    gray = to_f[:, :1] * lab[:, 0] + color.LAB_OFFSET
+    chroma = _multiply(to_f[:, 1:], tf.transpose(lab[:, 1:]))
+
+    def linear(factor):
+        return _multiply(to_rgb, color.inverse_lab_curve(gray + factor * chroma))
 
     def halve(inside, step):
-        factor = inside + step
-        fits = ~_is_outside(color.lab_to_linear(scale_chroma(lab, factor)))
-        return tf.where(fits[:, None], factor, inside), step / 2
+        fits = ~_is_outside(linear(inside + step), axis=0)
+        return inside + step * tf.cast(fits, tf.float32), step / 2
 
     # A loop of the graph: unrolled, ten times the ops keep the first photograph waiting.
-    start = (tf.zeros_like(lab[:, :1]), tf.constant(0.5))
+    start = (tf.zeros_like(lab[:, 0]), tf.constant(0.5))
     inside, _ = tf.while_loop(lambda *_: True, halve, start, maximum_iterations=HALVINGS)
-    return color.lab_to_linear(scale_chroma(lab, inside))
+    return tf.transpose(linear(inside))
 
 
-def scale_chroma(lab: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Multiply a* and b* by `factor`, which broadcasts to (..., 1); L* and hue stay."""
-    return tf.concat([lab[..., :1], lab[..., 1:] * factor], axis=-1)
+def _multiply(matrix, channels) -> tf.Tensor:
+    with tf.device("/CPU:0"):  # a GPU may do it in less than float32
+        return tf.matmul(matrix, channels)
 
 
-def _is_outside(linear) -> tf.Tensor:
-    """(..., 3) linear sRGB to (...) bool."""
-    return tf.reduce_any(tf.abs(linear - 0.5) > 0.5 + TOLERANCE, axis=-1)
+def _is_outside(linear, axis: int = -1) -> tf.Tensor:
+    """Linear sRGB, its channels along `axis`, to bool."""
+    return tf.reduce_max(tf.abs(linear - 0.5), axis) > 0.5 + TOLERANCE

@@ -7,12 +7,13 @@ what theirs is asked.
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from koala_face import color
+from koala_face.colorizer.quick_layers import Layer, quick_layers
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.description import ONCE
 from koala_face.models import NETWORKS, REDUCTION
@@ -51,7 +52,7 @@ def make_prediction(
     check_scales(scales)
     size, repeats = model.inputs[0].shape[1], repeats_of(model)
     sizes = [size_at(size, scale) for scale in scales]
-    network = model if set(sizes) == {size} else of_any_size(model)
+    network = _of_one_size(model) if set(sizes) == {size} else of_any_size(model)
 
     def predict(luminance, embedding) -> tf.Tensor:
         luminance, embedding = tf.convert_to_tensor(luminance), tf.convert_to_tensor(embedding)
@@ -114,6 +115,14 @@ def size_at(size: int, scale: float) -> int:
     return max(1, math.floor(size * scale / REDUCTION + 0.5)) * REDUCTION
 
 
+def _of_one_size(model: keras.Model) -> Callable[..., tf.Tensor]:
+    """The network, called as `model` is, with fewer multiplications where that is quicker."""
+    quick = quick_layers(model)
+    if not quick:
+        return model
+    return lambda inputs, training=False: _apply_layers(model, quick, *inputs)
+
+
 def of_any_size(model: keras.Model) -> Callable[..., tf.Tensor]:
     """The network for portraits of any size, called as `model` is: no weight depends on it.
 
@@ -129,7 +138,7 @@ def of_any_size(model: keras.Model) -> Callable[..., tf.Tensor]:
             f"Received another: {model.name}."
         )
     inputs = [tf.TensorSpec((None, None, None, 1)), tf.TensorSpec((None, model.inputs[1].shape[1]))]
-    apply = tf.function(functools.partial(_apply_layers, model), inputs, autograph=False)
+    apply = tf.function(functools.partial(_apply_layers, model, {}), inputs, autograph=False)
 
     def network(inputs, training=False) -> tf.Tensor:
         ab = apply(*inputs)
@@ -139,13 +148,22 @@ def of_any_size(model: keras.Model) -> Callable[..., tf.Tensor]:
     return network
 
 
-def _apply_layers(model: keras.Model, luminance: tf.Tensor, embedding: tf.Tensor) -> tf.Tensor:
-    """Apply a network's layers one after another; those of the fusion that name a size, anew."""
+def _apply_layers(
+    model: keras.Model,
+    quick: Mapping[str, Layer],
+    luminance: tf.Tensor,
+    embedding: tf.Tensor,
+) -> tf.Tensor:
+    """Apply a network's layers one after another, or what is in their place in `quick`; those of
+    the fusion that name a size, anew.
+    """
     x = luminance
     for layer in model.layers:
         if layer.name in FIXED_LAYERS:
             continue
-        if layer.name == FUSION_LAYER:
+        if layer.name in quick:
+            x = quick[layer.name](x, embedding)
+        elif layer.name == FUSION_LAYER:
             _, height, width, _ = tf.unstack(tf.shape(x))
             x = layer([x, tf.tile(embedding[:, None, None], (1, height, width, 1))])
         elif isinstance(layer, keras.layers.BatchNormalization):

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from koala_face import models
-from koala_face.training.winograd import (
+from koala_face.foundation.winograd import (
     STRIDED,
     UPSAMPLED,
     WINOGRAD,

@@ -6,6 +6,7 @@ import tensorflow as tf
 from PIL import Image
 
 from koala_face.colorizer.prediction import PredictionError, make_prediction, of_any_size
+from koala_face.colorizer.quick_layers import quick_layers
 from koala_face.models import NETWORKS, build_colorizer
 
 SIZE, DIM = 32, 4
@@ -46,9 +47,62 @@ def ask(model, size, inputs):
     return ab.reshape(len(ab), size // 2, 2, size // 2, 2, 2).mean(axis=(2, 4))
 
 
-def test_asked_once_it_is_the_network(model, inputs):
+@pytest.mark.parametrize("name", NETWORKS)
+def test_asked_once_it_is_the_network(name, inputs):
+    model = build_colorizer(DIM, SIZE, network=name)
     expected = model(inputs, training=False)
-    np.testing.assert_array_equal(make_prediction(model)(*inputs), expected)
+    assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(make_prediction(model)(*inputs), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [8, 24, 40])
+def test_quick_layers_stand_for_the_widest_of_the_tables(size):
+    """Table I's last two and Table III's first, with its upsampling; 3 positions fill no tiles."""
+    model = build_colorizer(DIM, size)
+    quick = quick_layers(model)
+    assert set(quick) == {
+        *("encoder_conv4", "encoder_conv5"),
+        *("fusion", "fusion_conv1", "decoder_upsampling1", "decoder_conv1"),
+    }
+    random = np.random.default_rng(1)
+    for name, before in (
+        *(("encoder_conv4", None), ("encoder_conv5", None)),
+        ("decoder_conv1", "decoder_upsampling1"),
+    ):
+        layer = model.get_layer(name)
+        kernel, bias = layer.get_weights()
+        layer.set_weights([kernel, random.normal(size=bias.shape)])
+        x = tf.constant(random.normal(size=(2, size // 8, size // 8, kernel.shape[2])), "float32")
+        expected = layer(x if before is None else model.get_layer(before)(x))
+        seen = x if before is None else quick[before](x, None)
+        np.testing.assert_allclose(quick_layers(model)[name](seen, None), expected, atol=2e-5)
+
+
+def test_the_fusion_meets_the_embedding_once():
+    model = build_colorizer(DIM, SIZE)
+    layer = model.get_layer("fusion_conv1")
+    random = np.random.default_rng(1)
+    kernel = random.normal(size=(1, 1, 256 + DIM, 256))
+    layer.set_weights([kernel, random.normal(size=256)])
+    x, embedding = (tf.constant(random.normal(size=s), "float32") for s in ((2, 4, 4, 256), (2, 4)))
+    repeated = np.broadcast_to(embedding[:, None, None], (2, 4, 4, DIM))
+    expected = layer(np.concatenate([x, repeated], axis=-1))
+    quick = quick_layers(model)
+    given = quick["fusion_conv1"](quick["fusion"](x, embedding), embedding)
+    np.testing.assert_allclose(given, expected, atol=1e-4)
+
+
+def test_layers_stay_where_they_are_the_better_way(monkeypatch):
+    tf.keras.mixed_precision.set_global_policy("float64")
+    try:
+        assert quick_layers(build_colorizer(DIM, SIZE)) == {}
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    model = build_colorizer(DIM, SIZE)
+    assert quick_layers(tf.keras.Model(model.inputs, model.outputs, name="another")) == {}
+    assert quick_layers(model)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
+    assert quick_layers(model) == {}
 
 
 @pytest.mark.parametrize(("scale", "size"), [(0.5, 16), (0.75, 24), (1.5, 48), (0.85, 24)])

@@ -5,13 +5,15 @@ import pytest
 import tensorflow as tf
 
 from koala_face import models
-from koala_face.training import fast_forward, winograd
+from koala_face.foundation import winograd
+from koala_face.training import fast_forward
 
 keras = tf.keras
 
 # Each scheme and the input, counted in its window, that meets tap k of output o.
 SCHEMES = {
     "winograd": (winograd.WINOGRAD, lambda o, k: o + k),
+    "winograd of two": (winograd.WINOGRAD_OF_TWO, lambda o, k: o + k),
     "strided": (winograd.STRIDED, lambda o, k: 2 * o + k),
     # Upsampled position o + k - 1 repeats input (o + k - 1) // 2; the window starts at -1.
     "upsampled": (winograd.UPSAMPLED, lambda o, k: (o + k - 1) // 2 + 1),
@@ -70,6 +72,8 @@ def test_bilinear_convolution_equals_conv2d(name, height, width):
     expected = tf.nn.conv2d(seen, kernel, 2 if name == "strided" else 1, "SAME")
     y = winograd.bilinear_convolution(x, kernel, scheme)
     np.testing.assert_allclose(y, expected, atol=1e-11)
+    taps = winograd.prepare_taps(kernel.numpy(), scheme)
+    np.testing.assert_allclose(winograd.convolve_prepared(x, taps, scheme), expected, atol=1e-11)
 
 
 # 24 / 8 = 3 positions fill no whole tile of four.

@@ -2,8 +2,8 @@
 
 A convolution over a row of outputs is a short polynomial product, and Toom-Cook's scheme needs
 fewer multiplications than the sum as written: 6 instead of 12 for 4 outputs (Winograd's F(4, 3);
-Lavin and Gray, CVPR 2016). In two dimensions the saving is squared. `fast_forward` chooses the
-scheme of each row of the tables.
+Lavin and Gray, CVPR 2016). In two dimensions the saving is squared. `training.fast_forward` chooses
+the scheme of each row of the tables, `colorizer.quick_layers` that of a network in use.
 """
 
 from typing import NamedTuple
@@ -45,6 +45,14 @@ WINOGRAD = Bilinear(
     outputs=np.array(
         [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
     ),
+)
+# Stride 1: F(2, 3) with the points 0, 1, -1 and infinity: 4 for 6, of kernels that grow less.
+WINOGRAD_OF_TWO = Bilinear(
+    before=1,
+    step=2,
+    inputs=np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),
+    taps=np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2,
+    outputs=np.array([[1, 1, 1, 0], [0, 1, -1, -1]]),
 )
 # Stride 2: the outer taps meet even inputs only, a 2-tap convolution by F(2, 2); 5 for 6.
 STRIDED = Bilinear(
@@ -89,6 +97,34 @@ def bilinear_convolution(x: tf.Tensor, kernel: tf.Tensor, scheme: Bilinear) -> t
     return y[:, :height, :width]
 
 
+def prepare_taps(kernel: np.ndarray, scheme: Bilinear) -> list[list[tf.Tensor]]:
+    """The kernel's side of all products, (3, 3, C, F) to n rows of n (1, 1, C, F), made once."""
+    taps = scheme.taps.astype(kernel.dtype)
+    columns = np.tensordot(taps, kernel, (1, 1))
+    rows = np.tensordot(taps, columns, (1, 1))
+    return [[tf.constant(matrix[None, None]) for matrix in row] for row in rows]
+
+
+def convolve_prepared(x: tf.Tensor, taps: list[list[tf.Tensor]], scheme: Bilinear) -> tf.Tensor:
+    """As `bilinear_convolution`, by taps of `prepare_taps` in products of their own.
+
+    TensorFlow's own kernels multiply single matrices quicker than a batch of them, XLA the batch.
+    """
+    stretch = len(scheme.outputs) / scheme.step
+    height, width = (int(n * stretch) for n in x.shape[1:3])
+    products = []
+    for row, kernels in zip(_weighted(scheme.inputs, _windows(x, scheme, 1)), taps, strict=True):
+        windows = _weighted(scheme.inputs, _windows(row, scheme, 2))
+        pairs = zip(windows, kernels, strict=True)
+        products.append([tf.nn.conv2d(window, kernel, 1, "VALID") for window, kernel in pairs])
+    columns = [_weighted(scheme.outputs, row) for row in products]
+    rows = [_weighted(scheme.outputs, column) for column in zip(*columns, strict=True)]
+    y = tf.stack([tf.stack(column, axis=2) for column in rows], axis=4)
+    _, tiles, outputs, more_tiles, _, filters = y.shape
+    y = tf.reshape(y, [-1, tiles * outputs, more_tiles * outputs, filters])
+    return y[:, :height, :width]
+
+
 def _windows(x, scheme: Bilinear, axis: int) -> list:
     """The members of each tile's window along `axis`: tensors of one entry per tile."""
     window, step = scheme.inputs.shape[1], scheme.step
@@ -97,19 +133,35 @@ def _windows(x, scheme: Bilinear, axis: int) -> list:
     length = (tiles + beyond) * step
     paddings = [[0, 0]] * x.shape.rank
     paddings[axis] = [scheme.before, length - scheme.before - x.shape[axis]]
-    shape = [-1 if n is None else n for n in x.shape]
-    shape[axis : axis + 1] = [tiles + beyond, step]
-    phases = tf.unstack(tf.reshape(tf.pad(x, paddings), shape), axis=axis + 1)
-    before_axis = (slice(None),) * axis
-    return [
-        phases[i % step][(*before_axis, slice(i // step, i // step + tiles))] for i in range(window)
+    phases = [tf.pad(x, paddings)]
+    if step > 1:
+        shape = [-1 if n is None else n for n in x.shape]
+        shape[axis : axis + 1] = [tiles + beyond, step]
+        phases = tf.unstack(tf.reshape(phases[0], shape), axis=axis + 1)
+    # Constants that the slices share: an index of Python's makes three for each.
+    size = tf.constant([tiles if n == axis else -1 for n in range(x.shape.rank)])
+    begins = [
+        tf.constant([first if n == axis else 0 for n in range(x.shape.rank)])
+        for first in range(beyond + 1)
     ]
+    return [tf.slice(phases[i % step], begins[i // step], size) for i in range(window)]
 
 
 def _stack_weighted(matrix: np.ndarray, tensors, axis: int) -> tf.Tensor:
     """Stack along `axis` the sums of `tensors` that the rows of `matrix` weigh."""
+    return tf.stack(_weighted(matrix, tensors), axis=axis)
+
+
+def _weighted(matrix: np.ndarray, tensors) -> list[tf.Tensor]:
+    """The sums of `tensors` that the rows of `matrix` weigh."""
     mixed = []
     for weights in matrix:
-        terms = [t if w == 1 else float(w) * t for w, t in zip(weights, tensors, strict=True) if w]
-        mixed.append(sum(terms[1:], terms[0]))
-    return tf.stack(mixed, axis=axis)
+        total = None
+        for weight, tensor in zip(weights, tensors, strict=True):
+            if weight and total is None:
+                total = tensor if weight == 1 else float(weight) * tensor
+            elif weight:
+                term = tensor if abs(weight) == 1 else float(abs(weight)) * tensor
+                total = total + term if weight > 0 else total - term
+        mixed.append(total)
+    return mixed
