@@ -133,18 +133,13 @@ def _windows(x, scheme: Bilinear, axis: int) -> list:
     length = (tiles + beyond) * step
     paddings = [[0, 0]] * x.shape.rank
     paddings[axis] = [scheme.before, length - scheme.before - x.shape[axis]]
-    phases = [tf.pad(x, paddings)]
-    if step > 1:
-        shape = [-1 if n is None else n for n in x.shape]
-        shape[axis : axis + 1] = [tiles + beyond, step]
-        phases = tf.unstack(tf.reshape(phases[0], shape), axis=axis + 1)
-    # Constants that the slices share: an index of Python's makes three for each.
-    size = tf.constant([tiles if n == axis else -1 for n in range(x.shape.rank)])
-    begins = [
-        tf.constant([first if n == axis else 0 for n in range(x.shape.rank)])
-        for first in range(beyond + 1)
+    shape = [-1 if n is None else n for n in x.shape]
+    shape[axis : axis + 1] = [tiles + beyond, step]
+    phases = tf.unstack(tf.reshape(tf.pad(x, paddings), shape), axis=axis + 1)
+    before_axis = (slice(None),) * axis
+    return [
+        phases[i % step][(*before_axis, slice(i // step, i // step + tiles))] for i in range(window)
     ]
-    return [tf.slice(phases[i % step], begins[i // step], size) for i in range(window)]
 
 
 def _stack_weighted(matrix: np.ndarray, tensors, axis: int) -> tf.Tensor:
