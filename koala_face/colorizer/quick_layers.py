@@ -15,6 +15,7 @@ from koala_face.foundation.winograd import (
     UPSAMPLED,
     WINOGRAD_OF_TWO,
     Bilinear,
+    convolve_beside_repeated,
     convolve_prepared,
     prepare_taps,
 )
@@ -73,13 +74,9 @@ def _quick_convolution(layer: keras.layers.Conv2D, scheme: Bilinear) -> Layer:
 
 
 def _quick_fusion(layer: keras.layers.Conv2D) -> Layer:
-    """Table II's convolution: its kernel's first rows meet the local features, the others the
-    embedding."""
-
     def convolve(x: tf.Tensor, embedding: tf.Tensor) -> tf.Tensor:
-        channels = x.shape[-1]
-        local = tf.nn.conv2d(x, layer.kernel[:, :, :channels], 1, "SAME")
-        shared = tf.matmul(embedding, layer.kernel[0, 0, channels:]) + layer.bias
-        return layer.activation(local + shared[:, None, None])
+        kernel = tf.convert_to_tensor(layer.kernel)
+        y = convolve_beside_repeated(x, embedding, kernel)
+        return layer.activation(tf.nn.bias_add(y, layer.bias))
 
     return convolve

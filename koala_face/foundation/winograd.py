@@ -1,4 +1,4 @@
-"""3x3 convolutions with fewer multiplications, as matrix products of sums.
+"""Convolutions with fewer multiplications: 3x3 as matrix products of sums, and the fusion's.
 
 A convolution over a row of outputs is a short polynomial product, and Toom-Cook's scheme needs
 fewer multiplications than the sum as written: 6 instead of 12 for 4 outputs (Winograd's F(4, 3);
@@ -123,6 +123,16 @@ def convolve_prepared(x: tf.Tensor, taps: list[list[tf.Tensor]], scheme: Bilinea
     _, tiles, outputs, more_tiles, _, filters = y.shape
     y = tf.reshape(y, [-1, tiles * outputs, more_tiles * outputs, filters])
     return y[:, :height, :width]
+
+
+def convolve_beside_repeated(x: tf.Tensor, vectors: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Convolve (B, H, W, C), beside it (B, D) repeated at each position, with (1, 1, C + D, F).
+
+    The kernel's first rows meet x, the others each vector once.
+    """
+    channels = x.shape[-1]
+    shared = tf.matmul(vectors, kernel[0, 0, channels:])
+    return tf.nn.conv2d(x, kernel[:, :, :channels], 1, "SAME") + shared[:, None, None]
 
 
 def _windows(x, scheme: Bilinear, axis: int) -> list:

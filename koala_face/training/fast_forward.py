@@ -25,6 +25,7 @@ from koala_face.foundation.winograd import (
     WINOGRAD,
     Bilinear,
     bilinear_convolution,
+    convolve_beside_repeated,
 )
 
 keras = tf.keras
@@ -103,12 +104,9 @@ def _apply_rows(model, x, rows, part: str, training: bool, rewritten: bool):
 
 
 def _apply_fusion(model, features, embedding, training: bool):
-    """Table II: the kernel's first rows meet the local features, the others the embedding."""
+    """Table II: the embedding is met once, not at each position."""
     layer = model.get_layer("fusion_conv1")
-    kernel = tf.convert_to_tensor(layer.kernel)
-    channels = features.shape[-1]
-    shared = tf.matmul(embedding, kernel[0, 0, channels:])
-    x = tf.nn.conv2d(features, kernel[:, :, :channels], 1, "SAME") + shared[:, None, None]
+    x = convolve_beside_repeated(features, embedding, tf.convert_to_tensor(layer.kernel))
     return _normalized_relu(x, layer.bias, _norm_of(model, "fusion_norm1"), training)
 
 
