@@ -131,8 +131,7 @@ def to_uint8(rgb: np.ndarray | tf.Tensor) -> tf.Tensor:
 
 def luminance_to_gray(luminance: np.ndarray | tf.Tensor) -> tf.Tensor:
     """Give the neutral sRGB gray of L*: (...) float in 0-100 to (...) float32 in 0-1."""
-    f = (tf.cast(luminance, tf.float32) + 16.0) / 116.0
-    return encode_srgb(inverse_lab_curve(f))
+    return _luminance_to_gray(tf.cast(luminance, tf.float32))
 
 
 def rgb_to_gray(rgb: np.ndarray | tf.Tensor) -> tf.Tensor:
@@ -271,6 +270,11 @@ def _rgb_to_luminance(rgb):
 @_graph
 def _lab_to_rgb(lab):
     return encode_srgb(lab_to_linear(lab))
+
+
+@_graph
+def _luminance_to_gray(luminance):
+    return encode_srgb(inverse_lab_curve((luminance + 16.0) / 116.0))
 
 
 @_graph

@@ -58,7 +58,8 @@ def colorize_files(
     Yields:
         Outcomes as photographs are written; the order may differ from that of `jobs`.
     """
-    threads = count_cores()
+    # One more than cores: while one waits for Python's lock, another has what its core can do.
+    threads = count_cores() + 1
     queue, in_work = deque(jobs), set()
     pool = ThreadPoolExecutor(threads)
     try:

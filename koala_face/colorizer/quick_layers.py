@@ -1,9 +1,9 @@
 """A network's widest convolutions with fewer multiplications, for use on a CPU.
 
-What the layers compute, within float error, in TensorFlow's own kernels: at 128x128 two thirds of a
+What the layers compute, within float error, in TensorFlow's own kernels: at 128x128 six tenths of a
 prediction's time. Wide 3x3 convolutions go by `foundation.winograd`, and that of the fusion meets
-the repeated embedding once instead of at each position. Narrow convolutions stay as they are:
-their sums would cost what their products save.
+the repeated embedding once instead of at each position. Narrow convolutions and those with stride
+stay as they are: their sums would cost what their products save.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from koala_face.models import NETWORKS
 keras = tf.keras
 
 # Channels that enter a convolution from which on it is computed by fewer multiplications.
-WIDE = 256
+WIDE = 64
 
 # Of what came before, and the embedding.
 Layer = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]

@@ -128,7 +128,7 @@ class Upsampler:
         """The maps at their own height and the photograph's columns, (h, W, C)."""
         source = self._maps.shape[1]
         weights = resampling_weights(source, self._width, columns.start, columns.stop)
-        return np.stack([weights @ row for row in self._maps])
+        return weights @ self._maps
 
 
 @functools.lru_cache(maxsize=8)

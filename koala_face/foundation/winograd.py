@@ -113,8 +113,9 @@ def convolve_prepared(x: tf.Tensor, taps: list[list[tf.Tensor]], scheme: Bilinea
     stretch = len(scheme.outputs) / scheme.step
     height, width = (int(n * stretch) for n in x.shape[1:3])
     products = []
-    for row, kernels in zip(_weighted(scheme.inputs, _windows(x, scheme, 1)), taps, strict=True):
-        windows = _weighted(scheme.inputs, _windows(row, scheme, 2))
+    x = _pad(x, scheme, (1, 2))
+    for row, kernels in zip(_weighted(scheme.inputs, _cut(x, scheme, 1)), taps, strict=True):
+        windows = _weighted(scheme.inputs, _cut(row, scheme, 2))
         pairs = zip(windows, kernels, strict=True)
         products.append([tf.nn.conv2d(window, kernel, 1, "VALID") for window, kernel in pairs])
     columns = [_weighted(scheme.outputs, row) for row in products]
@@ -137,19 +138,35 @@ def convolve_beside_repeated(x: tf.Tensor, vectors: tf.Tensor, kernel: tf.Tensor
 
 def _windows(x, scheme: Bilinear, axis: int) -> list:
     """The members of each tile's window along `axis`: tensors of one entry per tile."""
-    window, step = scheme.inputs.shape[1], scheme.step
-    tiles = -(-x.shape[axis] // step)
-    beyond = -(-(window - step) // step)
-    length = (tiles + beyond) * step
+    return _cut(_pad(x, scheme, (axis,)), scheme, axis)
+
+
+def _pad(x, scheme: Bilinear, axes: tuple[int, ...]) -> tf.Tensor:
+    """Zeros around x along `axes`, for whole windows of the tiles that cover it."""
     paddings = [[0, 0]] * x.shape.rank
-    paddings[axis] = [scheme.before, length - scheme.before - x.shape[axis]]
+    for axis in axes:
+        length = (-(-x.shape[axis] // scheme.step) + _steps_beyond(scheme)) * scheme.step
+        paddings[axis] = [scheme.before, length - scheme.before - x.shape[axis]]
+    return tf.pad(x, paddings)
+
+
+def _cut(x, scheme: Bilinear, axis: int) -> list:
+    """The windows of what `_pad` gave."""
+    window, step = scheme.inputs.shape[1], scheme.step
+    entries = x.shape[axis] // step
+    tiles = entries - _steps_beyond(scheme)
     shape = [-1 if n is None else n for n in x.shape]
-    shape[axis : axis + 1] = [tiles + beyond, step]
-    phases = tf.unstack(tf.reshape(tf.pad(x, paddings), shape), axis=axis + 1)
+    shape[axis : axis + 1] = [entries, step]
+    phases = tf.unstack(tf.reshape(x, shape), axis=axis + 1)
     before_axis = (slice(None),) * axis
     return [
         phases[i % step][(*before_axis, slice(i // step, i // step + tiles))] for i in range(window)
     ]
+
+
+def _steps_beyond(scheme: Bilinear) -> int:
+    """By how many steps a window is longer than its tile, rounded up."""
+    return -(-(scheme.inputs.shape[1] - scheme.step) // scheme.step)
 
 
 def _stack_weighted(matrix: np.ndarray, tensors, axis: int) -> tf.Tensor:

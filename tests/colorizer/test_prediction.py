@@ -57,22 +57,24 @@ def test_asked_once_it_is_the_network(name, inputs):
 
 @pytest.mark.parametrize("size", [8, 24, 40])
 def test_quick_layers_stand_for_the_widest_of_the_tables(size):
-    """Table I's last two and Table III's first, with its upsampling; 3 positions fill no tiles."""
+    """Table I's last two, Table III's first three, both upsamplings; 3 positions fill no tiles."""
     model = build_colorizer(DIM, size)
     quick = quick_layers(model)
     assert set(quick) == {
-        *("encoder_conv4", "encoder_conv5"),
-        *("fusion", "fusion_conv1", "decoder_upsampling1", "decoder_conv1"),
+        *("encoder_conv4", "encoder_conv5", "fusion", "fusion_conv1", "decoder_upsampling1"),
+        *("decoder_conv1", "decoder_conv2", "decoder_upsampling2", "decoder_conv3"),
     }
     random = np.random.default_rng(1)
-    for name, before in (
-        *(("encoder_conv4", None), ("encoder_conv5", None)),
-        ("decoder_conv1", "decoder_upsampling1"),
+    for name, before, reduction in (
+        *(("encoder_conv4", None, 8), ("encoder_conv5", None, 8)),
+        *(("decoder_conv1", "decoder_upsampling1", 8), ("decoder_conv2", None, 4)),
+        ("decoder_conv3", "decoder_upsampling2", 4),
     ):
         layer = model.get_layer(name)
         kernel, bias = layer.get_weights()
         layer.set_weights([kernel, random.normal(size=bias.shape)])
-        x = tf.constant(random.normal(size=(2, size // 8, size // 8, kernel.shape[2])), "float32")
+        shape = 2, size // reduction, size // reduction, kernel.shape[2]
+        x = tf.constant(random.normal(size=shape), "float32")
         expected = layer(x if before is None else model.get_layer(before)(x))
         seen = x if before is None else quick[before](x, None)
         np.testing.assert_allclose(quick_layers(model)[name](seen, None), expected, atol=2e-5)
