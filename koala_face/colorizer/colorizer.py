@@ -297,7 +297,8 @@ class Colorizer:
         height, width = luminance.shape
         reduced = block_mean(seen.luminance, len(ab))
         upsampler = Upsampler(self.saturation * ab, reduced, height, width, self.upsampling)
-        return upsampler.tile(luminance, slice(0, height), slice(0, width))
+        ab = upsampler.tile(luminance, slice(0, height), slice(0, width))
+        return np.moveaxis(ab, 0, -1)
 
 
 def block_mean(luminance: np.ndarray, size: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 
 from koala_face import color
 from koala_face.color import encode_srgb
-from koala_face.colorizer.gamut import lab_to_linear_in_gamut
+from koala_face.colorizer.gamut import channels_to_linear_in_gamut
 from koala_face.colorizer.upsampling import EDGE_AWARE, Upsampler
 from koala_face.photographs.reading import as_eight_bit
 
@@ -45,9 +45,7 @@ def luminance_of(pixels: np.ndarray) -> np.ndarray:
     red, *others = np.moveaxis(pixels, -1, 0)
     if all(np.array_equal(red, other) for other in others):  # as scans of gray prints mostly are
         return color.gray_to_luminance(red)
-    if pixels.dtype != np.uint8:
-        pixels = _as_unit_float(pixels)
-    return _luminance_graph(pixels.dtype.name)(pixels).numpy()
+    return color.rgb_to_luminance(pixels)
 
 
 def color_pixels(
@@ -78,10 +76,9 @@ def color_pixels(
     colored = np.empty((height, width, 3), dtype)
     for rows, columns in tiles(height, width):
         own = luminance_of(pixels[rows, columns])
-        lab = np.empty((*own.shape, 3), np.float32)
-        lab[..., 0] = own
-        lab[..., 1:] = upsampler.tile(own, rows, columns)
-        colored[rows, columns] = encode(lab).numpy()
+        lab = np.concatenate([own[None], upsampler.tile(own, rows, columns)])
+        channels = encode(lab.reshape(3, -1)).numpy().reshape(lab.shape)
+        np.stack(channels, axis=-1, out=colored[rows, columns])
     return colored
 
 
@@ -107,19 +104,12 @@ def _gray_tile(rgb):
 
 
 @functools.lru_cache
-def _luminance_graph(dtype: str):
-    """A graph of (H, W, 3) sRGB of the type, uint8 or float32, to (H, W) L*."""
-    signature = [tf.TensorSpec((None, None, 3), dtype)]
-    return tf.function(color.rgb_to_luminance, signature, autograph=False)
-
-
-@functools.lru_cache
 def _tile_encoder(dtype: str):
-    """A graph of (H, W, 3) float32 CIELAB to (H, W, 3) sRGB of the type."""
+    """A graph of (3, N) float32 CIELAB to (3, N) sRGB of the type."""
 
-    @tf.function(autograph=False, input_signature=[PIXELS])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec((3, None), tf.float32)])
     def encode(lab):
-        encoded = encode_srgb(lab_to_linear_in_gamut(lab))
+        encoded = encode_srgb(channels_to_linear_in_gamut(lab))
         return tf.cast(tf.round(encoded * float(np.iinfo(dtype).max)), tf.as_dtype(dtype))
 
     return encode

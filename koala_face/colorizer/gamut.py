@@ -4,6 +4,7 @@ Clipping the channels instead would change lightness and hue: the gray photograp
 luminance would be lost where the colour is strong.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from koala_face import color
@@ -13,6 +14,8 @@ from koala_face import color
 TOLERANCE = 5e-5
 # Halvings of the factor on chroma: chroma ends within 130 / 2^10 = 0.13 of the boundary.
 HALVINGS = 10
+
+TO_F, TO_RGB = np.float32(color.F_FROM_LAB), np.float32(color.RGB_FROM_RELATIVE_XYZ)
 
 
 def lab_to_linear_in_gamut(lab: tf.Tensor) -> tf.Tensor:
@@ -28,32 +31,40 @@ def lab_to_linear_in_gamut(lab: tf.Tensor) -> tf.Tensor:
         (..., 3) float32 in 0-1, linear light.
     """
     lab = tf.cast(lab, tf.float32)
-    linear = color.lab_to_linear(lab)
-    places = tf.where(_is_outside(linear))
-    outside = tf.gather_nd(lab, places)
-    linear = tf.tensor_scatter_nd_update(linear, places, _reduce_chroma(outside))
-    return tf.clip_by_value(linear, 0.0, 1.0)
+    linear = channels_to_linear_in_gamut(tf.transpose(tf.reshape(lab, [-1, 3])))
+    return tf.reshape(tf.transpose(linear), tf.shape(lab))
+
+
+def channels_to_linear_in_gamut(lab: tf.Tensor) -> tf.Tensor:
+    """As `lab_to_linear_in_gamut`, a channel after the other: (3, N) float32 to (3, N)."""
+    linear = _multiply(TO_RGB, color.inverse_lab_curve(_multiply(TO_F, lab) + color.LAB_OFFSET))
+    places = tf.where(_is_outside(linear))[:, 0]
+    fitted = _reduce_chroma(tf.gather(lab, places, axis=1))
+    count = tf.shape(linear, tf.int64)[1]
+    in_each_channel = tf.concat([places, places + count, places + 2 * count], axis=0)
+    updated = tf.tensor_scatter_nd_update(
+        tf.reshape(linear, [-1]), in_each_channel[:, None], tf.reshape(fitted, [-1])
+    )
+    return tf.clip_by_value(tf.reshape(updated, [3, -1]), 0.0, 1.0)
 
 
 def _reduce_chroma(lab) -> tf.Tensor:
-    """(N, 3) colours outside to (N, 3) linear sRGB on the gamut's boundary."""
-    # CIELAB's f is linear in the factor on chroma: (3, N), a channel after the other.
-    to_f = tf.constant(color.F_FROM_LAB, tf.float32)
-    to_rgb = tf.constant(color.RGB_FROM_RELATIVE_XYZ, tf.float32)
-    gray = to_f[:, :1] * lab[:, 0] + color.LAB_OFFSET
-    chroma = _multiply(to_f[:, 1:], tf.transpose(lab[:, 1:]))
+    """(3, N) colours outside to (3, N) linear sRGB on the gamut's boundary."""
+    # CIELAB's f is linear in the factor on chroma.
+    gray = TO_F[:, :1] * lab[0] + color.LAB_OFFSET
+    chroma = _multiply(TO_F[:, 1:], lab[1:])
 
     def linear(factor):
-        return _multiply(to_rgb, color.inverse_lab_curve(gray + factor * chroma))
+        return _multiply(TO_RGB, color.inverse_lab_curve(gray + factor * chroma))
 
     def halve(inside, step):
-        fits = ~_is_outside(linear(inside + step), axis=0)
+        fits = ~_is_outside(linear(inside + step))
         return inside + step * tf.cast(fits, tf.float32), step / 2
 
     # A loop of the graph: unrolled, ten times the ops keep the first photograph waiting.
-    start = (tf.zeros_like(lab[:, 0]), tf.constant(0.5))
+    start = (tf.zeros_like(lab[0]), tf.constant(0.5))
     inside, _ = tf.while_loop(lambda *_: True, halve, start, maximum_iterations=HALVINGS)
-    return tf.transpose(linear(inside))
+    return linear(inside)
 
 
 def _multiply(matrix, channels) -> tf.Tensor:
@@ -61,6 +72,6 @@ def _multiply(matrix, channels) -> tf.Tensor:
         return tf.matmul(matrix, channels)
 
 
-def _is_outside(linear, axis: int = -1) -> tf.Tensor:
-    """Linear sRGB, its channels along `axis`, to bool."""
-    return tf.reduce_max(tf.abs(linear - 0.5), axis) > 0.5 + TOLERANCE
+def _is_outside(linear) -> tf.Tensor:
+    """(3, N) linear sRGB to (N,) bool."""
+    return tf.reduce_max(tf.abs(linear - 0.5), axis=0) > 0.5 + TOLERANCE

@@ -104,31 +104,35 @@ class Upsampler:
         width: int,
         upsampling: str = EDGE_AWARE,
     ):
-        self._maps = fit_coefficients(ab, luminance, upsampling)
+        maps = fit_coefficients(ab, luminance, upsampling)
+        self._maps = np.ascontiguousarray(np.moveaxis(maps, -1, 0))
         self._height, self._width = height, width
         self._columns, self._widened = None, None
 
     def tile(self, luminance: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-        """(H, W) L* of a tile of the photograph to its (H, W, 2) ab.
+        """(H, W) L* of a tile of the photograph to its ab, (2, H, W).
 
         Tiles of the same columns should follow each other: their width is resampled once.
         """
         if self._columns != columns:
             self._columns, self._widened = columns, self._widen(columns)
-        source = self._maps.shape[0]
+        source = self._maps.shape[1]
         weights = resampling_weights(source, self._height, rows.start, rows.stop)
         used = np.flatnonzero(weights.any(axis=0))
         used = slice(used[0], used[-1] + 1)
-        maps = np.tensordot(weights[:, used], self._widened[used], axes=1)
-        if maps.shape[2] == 2:
+        maps = weights[:, used] @ self._widened[:, used]
+        if len(maps) == 2:
             return maps
-        return maps[..., :2] * luminance[..., None] + maps[..., 2:]
+        gain, offset = maps[:2], maps[2:]
+        gain *= luminance
+        gain += offset
+        return gain
 
     def _widen(self, columns: slice) -> np.ndarray:
-        """The maps at their own height and the photograph's columns, (h, W, C)."""
-        source = self._maps.shape[1]
+        """The maps at their own height and the photograph's columns, (C, h, W)."""
+        source = self._maps.shape[2]
         weights = resampling_weights(source, self._width, columns.start, columns.stop)
-        return weights @ self._maps
+        return self._maps @ weights.T
 
 
 @functools.lru_cache(maxsize=8)

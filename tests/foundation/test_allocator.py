@@ -37,11 +37,14 @@ def test_freed_memory_comes_back_without_page_faults():
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is Linux's")
 def test_a_threshold_in_the_environment_is_undone():
-    """That with which Dask starts its workers; by 4 MiB, as much as a small photograph takes."""
-    size, dasks = 4 * 2**20, {"MALLOC_TRIM_THRESHOLD_": "65536"}
+    """That with which Dask starts its workers; by 3 MiB, as much as a small photograph takes.
+
+    From 4 MiB on NumPy asks Linux for pages of 2 MiB, and gets them on some days.
+    """
+    size, dasks = 3 * 2**20, {"MALLOC_TRIM_THRESHOLD_": "65536"}
     plain = page_faults("", size, **dasks)
     kept = page_faults("assert keep_as_glibc_would()", size, **dasks)
-    assert plain > 500  # 1024 pages
+    assert plain > 500  # 768 pages
     assert kept < plain / 10
 
 
