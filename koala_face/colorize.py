@@ -234,7 +234,8 @@ def start_coloring(batch: Batch, config: ColorizeConfig) -> Iterator["Outcome"]:
     here = all(isinstance(place, Path) for job in jobs for place in (job.source, job.target))
     if here and config.cluster is None and config.workers is None:
         from koala_face.colorizer.colorizer import Colorizer
-        from koala_face.colorizer.files import colorize_files, use_single_threads
+        from koala_face.colorizer.files import colorize_files
+        from koala_face.colorizer.threads import use_single_threads
 
         use_single_threads()
         return colorize_files(jobs, Colorizer.load(model, config.weights, **style), **files)

@@ -20,8 +20,9 @@ from koala_face.benchmark.timing import (
     number,
 )
 from koala_face.colorizer.colorizer import Colorizer
-from koala_face.colorizer.files import colorize_files, use_single_threads
+from koala_face.colorizer.files import colorize_files
 from koala_face.colorizer.jobs import Job, plan_jobs
+from koala_face.colorizer.threads import use_single_threads
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.model_files.shipped import shipped_model
 

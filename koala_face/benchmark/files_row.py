@@ -19,8 +19,9 @@ from koala_face.benchmark.timing import (
     share_of_peak,
 )
 from koala_face.colorizer.colorizer import Colorizer
-from koala_face.colorizer.files import colorize_files, use_single_threads
+from koala_face.colorizer.files import colorize_files
 from koala_face.colorizer.jobs import plan_jobs
+from koala_face.colorizer.threads import use_single_threads
 from koala_face.model_files.files import load_model
 from koala_face.model_files.shipped import VARIANTS, shipped_model
 from koala_face.photographs.reading import read_rgb, resize

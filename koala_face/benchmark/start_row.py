@@ -33,7 +33,7 @@ mark("TensorFlow")
 from pathlib import Path
 from koala_face.backbones import find_backbone, locate_weights
 from koala_face.colorizer.colorizer import Colorizer, compile_descriptor, load_model
-from koala_face.colorizer.files import use_single_threads
+from koala_face.colorizer.threads import use_single_threads
 from koala_face.colorizer.pictures import jpeg_of
 from koala_face.model_files.shipped import shipped_model
 from koala_face.photographs.decoding import read_photograph

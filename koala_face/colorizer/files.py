@@ -1,12 +1,12 @@
 """Colour files, several at a time, each from first to last in one thread.
 
 A prediction's last bits depend on how many threads share an operation, and on what else is in
-its batch. So each photograph is asked alone, by operations of one thread (`use_single_threads`):
+its batch. So each photograph is asked alone, by operations of one thread
+(`threads.use_single_threads`):
 it gets the same bytes again, on any number of cores and in any company, and no fewer a second.
 """
 
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from koala_face.colorizer.jobs import Job
+from koala_face.colorizer.threads import count_cores
 from koala_face.foundation.errors import KoalaFaceError
 from koala_face.photographs.decoding import count_pixels, read_photograph
 from koala_face.photographs.encoding import write_photograph
@@ -109,31 +110,6 @@ def describe_failure(job: Job, error: Exception) -> str:
         return f"{job.source}: not enough memory."
     log.debug("%s", job.source, exc_info=error)
     return f"{job.source}: unexpected {type(error).__name__} ({error})."
-
-
-def use_single_threads(side_by_side: int | None = None) -> None:
-    """Let TensorFlow and NumPy compute each operation in one thread, `side_by_side` at a time.
-
-    For a program's start: a TensorFlow that has worked already keeps what it has. BLAS's own
-    threads would spin between NumPy's products on the cores that colour other photographs.
-    """
-    import tensorflow as tf
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1, "blas")
-
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(side_by_side or count_cores())
-    except RuntimeError:
-        log.debug("TensorFlow runs already, in threads of its own choice")
-
-
-def count_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextmanager

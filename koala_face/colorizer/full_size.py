@@ -1,7 +1,7 @@
 """Colour a photograph at its own size and depth from the network's small ab.
 
 The photograph keeps its own L*: only a* and b* come from the network. Work goes by tiles,
-so that memory does not grow with the photograph beyond its own pixels.
+on all cores, so that memory does not grow with the photograph beyond its own pixels.
 """
 
 import functools
@@ -13,7 +13,8 @@ from numpy.typing import DTypeLike
 
 from koala_face import color
 from koala_face.color import encode_srgb
-from koala_face.colorizer.gamut import channels_to_linear_in_gamut
+from koala_face.colorizer.gamut import Convert, convert_in_gamut
+from koala_face.colorizer.threads import tile_threads
 from koala_face.colorizer.upsampling import EDGE_AWARE, Upsampler
 from koala_face.photographs.reading import as_eight_bit
 
@@ -74,11 +75,17 @@ def color_pixels(
     upsampler = Upsampler(saturation * ab, luminance, height, width, upsampling)
     encode = _tile_encoder(dtype.name)
     colored = np.empty((height, width, 3), dtype)
-    for rows, columns in tiles(height, width):
-        own = luminance_of(pixels[rows, columns])
-        lab = np.concatenate([own[None], upsampler.tile(own, rows, columns)])
-        channels = encode(lab.reshape(3, -1)).numpy().reshape(lab.shape)
-        np.stack(channels, axis=-1, out=colored[rows, columns])
+
+    def color_tile(part: tuple[slice, slice]) -> None:
+        own = luminance_of(pixels[part])
+        lab = np.concatenate([own[None], upsampler.tile(own, *part)])
+        channels = encode(lab.reshape(3, -1)).reshape(lab.shape)
+        np.stack(channels, axis=-1, out=colored[part])
+
+    parts = list(tiles(height, width))
+    run = tile_threads().map if len(parts) > 1 else map
+    for _ in run(color_tile, parts):
+        pass
     return colored
 
 
@@ -104,12 +111,11 @@ def _gray_tile(rgb):
 
 
 @functools.lru_cache
-def _tile_encoder(dtype: str):
-    """A graph of (3, N) float32 CIELAB to (3, N) sRGB of the type."""
+def _tile_encoder(dtype: str) -> Convert:
+    """(3, N) float32 CIELAB to (3, N) sRGB of the type."""
 
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec((3, None), tf.float32)])
-    def encode(lab):
-        encoded = encode_srgb(channels_to_linear_in_gamut(lab))
-        return tf.cast(tf.round(encoded * float(np.iinfo(dtype).max)), tf.as_dtype(dtype))
+    def encode(linear):
+        levels = encode_srgb(linear) * float(np.iinfo(dtype).max)
+        return tf.cast(tf.round(levels), tf.as_dtype(dtype))
 
-    return encode
+    return convert_in_gamut(encode)

@@ -2,7 +2,12 @@
 
 Clipping the channels instead would change lightness and hue: the gray photograph's own
 luminance would be lost where the colour is strong.
+
+Colours are (3, N) here, a channel after the other: ops go through them several times faster than
+through three interleaved numbers.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -17,12 +22,44 @@ HALVINGS = 10
 
 TO_F, TO_RGB = np.float32(color.F_FROM_LAB), np.float32(color.RGB_FROM_RELATIVE_XYZ)
 
+Convert = Callable[[np.ndarray], np.ndarray]
 
-def lab_to_linear_in_gamut(lab: tf.Tensor) -> tf.Tensor:
-    """Convert CIELAB to linear sRGB, reducing chroma where the colour lies outside.
 
-    a* and b* of such a colour are multiplied by the largest factor in 0-1 that brings it
+def convert_in_gamut(finish: Callable[[tf.Tensor], tf.Tensor]) -> Convert:
+    """Make the function of CIELAB, (3, N) float32, to linear sRGB and through `finish`, in graphs.
+
+    a* and b* of a colour outside are multiplied by the largest factor in 0-1 that brings it
     in, found by bisection along the line to the neutral gray of the same L*.
+
+    Args:
+        finish: what becomes of (3, N) linear sRGB, element by element; what it makes of values
+            beyond 0-1 is replaced.
+    """
+    graph = tf.function(autograph=False, input_signature=[tf.TensorSpec((3, None), tf.float32)])
+
+    @graph
+    def convert(lab):
+        linear = _multiply(TO_RGB, color.inverse_lab_curve(_multiply(TO_F, lab) + color.LAB_OFFSET))
+        return finish(linear), _is_outside(linear)
+
+    @graph
+    def convert_outside(lab):
+        return finish(_reduce_chroma(lab))
+
+    def convert_all(lab: np.ndarray) -> np.ndarray:
+        converted, outside = convert(lab)
+        converted, places = np.array(converted), np.flatnonzero(outside)
+        if places.size:
+            fitted = convert_outside(lab.take(places, axis=1)).numpy()
+            for channel, values in zip(converted, fitted, strict=True):
+                channel[places] = values
+        return converted
+
+    return convert_all
+
+
+def lab_to_linear_in_gamut(lab: np.ndarray) -> np.ndarray:
+    """Convert CIELAB to linear sRGB, by `convert_in_gamut`.
 
     Args:
         lab: (..., 3) float, L* in 0-100.
@@ -30,26 +67,16 @@ def lab_to_linear_in_gamut(lab: tf.Tensor) -> tf.Tensor:
     Returns:
         (..., 3) float32 in 0-1, linear light.
     """
-    lab = tf.cast(lab, tf.float32)
-    linear = channels_to_linear_in_gamut(tf.transpose(tf.reshape(lab, [-1, 3])))
-    return tf.reshape(tf.transpose(linear), tf.shape(lab))
+    channels = np.moveaxis(np.asarray(lab, np.float32), -1, 0)
+    linear = _to_linear(channels.reshape(3, -1)).reshape(channels.shape)
+    return np.moveaxis(linear, 0, -1)
 
 
-def channels_to_linear_in_gamut(lab: tf.Tensor) -> tf.Tensor:
-    """As `lab_to_linear_in_gamut`, a channel after the other: (3, N) float32 to (3, N)."""
-    linear = _multiply(TO_RGB, color.inverse_lab_curve(_multiply(TO_F, lab) + color.LAB_OFFSET))
-    places = tf.where(_is_outside(linear))[:, 0]
-    fitted = _reduce_chroma(tf.gather(lab, places, axis=1))
-    count = tf.shape(linear, tf.int64)[1]
-    in_each_channel = tf.concat([places, places + count, places + 2 * count], axis=0)
-    updated = tf.tensor_scatter_nd_update(
-        tf.reshape(linear, [-1]), in_each_channel[:, None], tf.reshape(fitted, [-1])
-    )
-    return tf.clip_by_value(tf.reshape(updated, [3, -1]), 0.0, 1.0)
+_to_linear = convert_in_gamut(lambda linear: tf.clip_by_value(linear, 0.0, 1.0))
 
 
 def _reduce_chroma(lab) -> tf.Tensor:
-    """(3, N) colours outside to (3, N) linear sRGB on the gamut's boundary."""
+    """Colours outside to linear sRGB on the gamut's boundary."""
     # CIELAB's f is linear in the factor on chroma.
     gray = TO_F[:, :1] * lab[0] + color.LAB_OFFSET
     chroma = _multiply(TO_F[:, 1:], lab[1:])
@@ -73,5 +100,5 @@ def _multiply(matrix, channels) -> tf.Tensor:
 
 
 def _is_outside(linear) -> tf.Tensor:
-    """(3, N) linear sRGB to (N,) bool."""
+    """Linear sRGB to (N,) bool."""
     return tf.reduce_max(tf.abs(linear - 0.5), axis=0) > 0.5 + TOLERANCE

@@ -107,20 +107,23 @@ class Upsampler:
         maps = fit_coefficients(ab, luminance, upsampling)
         self._maps = np.ascontiguousarray(np.moveaxis(maps, -1, 0))
         self._height, self._width = height, width
-        self._columns, self._widened = None, None
+        # One pair, which threads replace as a whole.
+        self._widened: tuple[slice | None, np.ndarray] = None, self._maps
 
     def tile(self, luminance: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
         """(H, W) L* of a tile of the photograph to its ab, (2, H, W).
 
         Tiles of the same columns should follow each other: their width is resampled once.
         """
-        if self._columns != columns:
-            self._columns, self._widened = columns, self._widen(columns)
+        of, widened = self._widened
+        if of != columns:
+            widened = self._widen(columns)
+            self._widened = columns, widened
         source = self._maps.shape[1]
         weights = resampling_weights(source, self._height, rows.start, rows.stop)
         used = np.flatnonzero(weights.any(axis=0))
         used = slice(used[0], used[-1] + 1)
-        maps = weights[:, used] @ self._widened[:, used]
+        maps = weights[:, used] @ widened[:, used]
         if len(maps) == 2:
             return maps
         gain, offset = maps[:2], maps[2:]

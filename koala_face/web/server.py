@@ -111,7 +111,7 @@ def _load(models: dict[str, Path], weights: str | None):
 
     Each operation in one thread, as `colorize` has it: the last bits depend on it.
     """
-    from koala_face.colorizer.files import use_single_threads
+    from koala_face.colorizer.threads import use_single_threads
 
     use_single_threads()
     from koala_face.web.coloring import load_colorizers

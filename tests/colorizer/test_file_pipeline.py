@@ -12,7 +12,7 @@ from skimage.color import rgb2lab
 from support.constant_model import NONE, constant_model
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from koala_face.colorizer import files
+from koala_face.colorizer import files, threads
 from koala_face.colorizer.colorizer import Colorizer
 from koala_face.colorizer.files import colorize_files
 from koala_face.colorizer.full_size import gray_version
@@ -172,7 +172,7 @@ def test_numpys_products_stay_in_one_thread():
     with threadpool_limits(2, "blas"):
         if _blas_threads() != {2}:
             pytest.skip("NumPy's BLAS has no second thread here")
-        files.use_single_threads()
+        threads.use_single_threads()
         assert _blas_threads() == {1}
 
 

@@ -1,5 +1,9 @@
 """Colouring at full size: the photograph's own luminance, by scikit-image's CIELAB."""
 
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -71,6 +75,26 @@ def test_tiles_do_not_show(astronaut, monkeypatch):
     monkeypatch.setattr(full_size, "TILE_PIXELS", 3000)
     monkeypatch.setattr(full_size, "TILE_WIDTH", 100)
     assert np.abs(color_pixels(astronaut, luminance, ab).astype(int) - whole).max() <= 1
+
+
+def test_tiles_are_coloured_side_by_side_into_the_same_bytes(astronaut, monkeypatch):
+    monkeypatch.setattr(full_size, "TILE_PIXELS", 3000)
+    monkeypatch.setattr(full_size, "TILE_WIDTH", 100)
+    maps = true_maps(astronaut)
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(3) as three:
+        monkeypatch.setattr(full_size, "tile_threads", lambda: one)
+        expected = color_pixels(astronaut, *maps)
+        together, luminance_of = threading.Barrier(3), full_size.luminance_of
+
+        def wait_for_the_others(pixels):
+            with contextlib.suppress(threading.BrokenBarrierError):
+                together.wait(10)
+            return luminance_of(pixels)
+
+        monkeypatch.setattr(full_size, "luminance_of", wait_for_the_others)
+        monkeypatch.setattr(full_size, "tile_threads", lambda: three)
+        np.testing.assert_array_equal(color_pixels(astronaut, *maps), expected)
+        assert not together.broken
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 20_000), (20_000, 1), (700, 900)])

@@ -11,7 +11,7 @@ from koala_face.colorizer.gamut import lab_to_linear_in_gamut
 
 def fitted_lab(lab):
     """Colours after the mapping, (N, 3) CIELAB by scikit-image."""
-    linear = lab_to_linear_in_gamut(np.asarray(lab, np.float32)[None]).numpy()[0]
+    linear = lab_to_linear_in_gamut(np.asarray(lab, np.float32)[None])[0]
     assert linear.min() >= 0
     assert linear.max() <= 1
     return xyz2lab(linear @ XYZ_FROM_RGB.T)

@@ -24,8 +24,9 @@ from koala_face.colorizer.cluster.worker import (
     Way,
     color_at,
 )
-from koala_face.colorizer.files import Outcome, count_cores, describe_failure
+from koala_face.colorizer.files import Outcome, describe_failure
 from koala_face.colorizer.jobs import Job
+from koala_face.colorizer.threads import count_cores
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,9 @@ from distributed import Worker, WorkerPlugin
 
 import koala_face
 from koala_face.colorizer.cluster.addresses import fetch, put
-from koala_face.colorizer.files import (
-    Outcome,
-    color_file,
-    describe_failure,
-    use_single_threads,
-)
+from koala_face.colorizer.files import Outcome, color_file, describe_failure
 from koala_face.colorizer.jobs import Job
+from koala_face.colorizer.threads import use_single_threads
 from koala_face.colorizer.upsampling import EDGE_AWARE
 from koala_face.foundation.allocator import keep_as_glibc_would
 from koala_face.foundation.errors import KoalaFaceError
