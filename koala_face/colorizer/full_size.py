@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from koala_face import color
 from koala_face.color import encode_srgb
+from koala_face.color.luminance import gray_to_luminance, rgb_to_luminance
 from koala_face.colorizer.gamut import Convert, convert_in_gamut
 from koala_face.colorizer.threads import tile_threads
 from koala_face.colorizer.upsampling import EDGE_AWARE, Upsampler
@@ -42,11 +43,11 @@ def gray_version(pixels: np.ndarray, dtype: DTypeLike = np.uint8) -> np.ndarray:
 def luminance_of(pixels: np.ndarray) -> np.ndarray:
     """L* in 0-100 of (H, W) or (H, W, 3) sRGB pixels, uint8 or uint16: (H, W) float32."""
     if pixels.ndim == 2:
-        return color.gray_to_luminance(pixels)
+        return gray_to_luminance(pixels)
     red, *others = np.moveaxis(pixels, -1, 0)
     if all(np.array_equal(red, other) for other in others):  # as scans of gray prints mostly are
-        return color.gray_to_luminance(red)
-    return color.rgb_to_luminance(pixels)
+        return gray_to_luminance(red)
+    return rgb_to_luminance(pixels)
 
 
 def color_pixels(

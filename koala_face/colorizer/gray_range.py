@@ -6,6 +6,7 @@ The photograph itself keeps its luminance; this is for the networks' small copie
 import numpy as np
 
 from koala_face import color
+from koala_face.color.luminance import gray_to_luminance
 
 # Percent of the pixels at either end that do not count, and the share of all gray levels below
 # which the others' range is narrow. Our choice.
@@ -30,7 +31,7 @@ def stretch(gray: np.ndarray) -> np.ndarray:
 def stretch_luminance(luminance: np.ndarray) -> np.ndarray:
     """As `stretch`, of L*, float32 in 0-100, whose grays are spread."""
     gray = _spread(color.luminance_to_gray(luminance).numpy())
-    return color.gray_to_luminance(np.round(65535.0 * gray).astype(np.uint16))
+    return gray_to_luminance(np.round(65535.0 * gray).astype(np.uint16))
 
 
 def _spread(gray: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from koala_face import color, metrics
+from koala_face.color.luminance import gray_to_luminance
 from koala_face.colorizer.colorizer import Colorizer
 from koala_face.data.portraits import Portraits
 from koala_face.evaluation import batch_coloring
@@ -90,7 +91,7 @@ def color_aged(
     ]
     seen = [colorizer.prepare(gray) for gray in aged]
     predicted = colorizer.predict(seen, colorizer.embed(seen))
-    inputs = zip(seen, predicted, map(color.gray_to_luminance, aged), strict=True)
+    inputs = zip(seen, predicted, map(gray_to_luminance, aged), strict=True)
     return np.stack([colorizer.upsample(*portrait) for portrait in inputs])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from koala_face import color
+from koala_face.color.luminance import gray_to_luminance
 from koala_face.data import pipeline
 from koala_face.data.portraits import Portraits
 from koala_face.data.row_file import Rows
@@ -85,7 +86,7 @@ def age_portraits(
             ageing.age(linear, seed, position, ageing.draw_effects(seed, position))
             for linear, position in zip(portraits, positions, strict=True)
         ]
-        return color.scale_luminance(color.gray_to_luminance(np.stack(grays))[..., None])
+        return color.scale_luminance(gray_to_luminance(np.stack(grays))[..., None])
 
     return pairs.enumerate(step).map(age, os.cpu_count()).prefetch(pipeline.READ_AHEAD)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from koala_face.color import gray_to_luminance
+from koala_face.color.luminance import gray_to_luminance
 from koala_face.colorizer import gray_range
 
 

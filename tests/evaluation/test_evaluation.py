@@ -9,6 +9,7 @@ import skimage.color
 from support.untrained_models import save_untrained
 
 from koala_face import color, metrics
+from koala_face.color.luminance import gray_to_luminance
 from koala_face.colorizer import full_size
 from koala_face.colorizer.colorizer import Colorizer
 from koala_face.data import color_statistics
@@ -91,7 +92,7 @@ def test_in_gamut_is_what_the_colorizer_writes(real):
         gray = np.asarray(color.rgb_to_gray(truth))
         pixels = np.round(65535 * gray).astype("uint16")
         ab = np.full((*gray.shape, 2), strong, "float32")
-        luminance = color.gray_to_luminance(pixels)
+        luminance = gray_to_luminance(pixels)
         written = full_size.color_pixels(pixels, luminance, ab, "plain", dtype="uint8")
         error = np.square(written.astype(float) - truth).mean()
         assert scores.values["gamut_mse"][row] == pytest.approx(error, rel=1e-3)

@@ -1,4 +1,4 @@
-"""The curves at points worked out by hand from IEC 61966-2-1 and CIE 15."""
+"""The curves of the standards at points worked out by hand from IEC 61966-2-1 and CIE 15."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""color.py against scikit-image, hand-computed values, and itself there and back."""
+"""Conversions of colour against scikit-image, hand-computed values, and itself there and back."""
 
 import matplotlib.cbook
 import numpy as np
@@ -118,16 +118,6 @@ def test_gives_float32_for_every_dtype(dtype):
     assert lab.dtype == tf.float32
     # The matrix's six digits leave white an ab of 0.005, as in scikit-image.
     np.testing.assert_allclose(lab, [[100, 0, 0]] * 2, atol=0.005)
-
-
-@pytest.mark.parametrize("shape", [(0,), (1,), (7, 5), (16, 3)])
-def test_luminance_alone_is_that_of_lab(shape):
-    for dtype in ("uint8", "uint16"):
-        top = np.iinfo(dtype).max
-        pixels = np.random.default_rng(0).integers(0, top + 1, (*shape, 3), dtype)
-        luminance = color.rgb_to_luminance(pixels)
-        assert (luminance.shape, luminance.dtype) == (shape, "float32")
-        np.testing.assert_allclose(luminance, rgb2lab(pixels / top)[..., 0], atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint16"])
