@@ -16,6 +16,9 @@ def rgb_to_luminance(rgb: np.ndarray) -> np.ndarray:
 
     Returns:
         (...) float32, as `color.rgb_to_lab` gives it.
+
+    Raises:
+        TypeError: for other types, as `gray_to_luminance`.
     """
     red, green, blue = _shares_of_luminance(np.dtype(rgb.dtype).name)
     relative = red[rgb[..., 0]]
@@ -38,6 +41,8 @@ def _luminance_table(dtype: str) -> np.ndarray:
 @functools.lru_cache
 def _shares_of_luminance(dtype: str) -> np.ndarray:
     """What every level of R, G and B gives to Y, white being 1: (3, levels) float32."""
+    if dtype not in ("uint8", "uint16"):
+        raise TypeError(f"Expected sRGB as uint8 or uint16. Received: {dtype}. Convert it first.")
     levels = np.linspace(0.0, 1.0, np.iinfo(dtype).max + 1, dtype=np.float32)
     linear, unit = decode_srgb(levels)
     return np.outer(XYZ_FROM_RGB[1] / unit, linear).astype(np.float32)

@@ -1,9 +1,9 @@
-"""Colour files, several at a time, each from first to last in one thread.
+"""Colour files, several at a time, each in one thread but for the tiles of a large one.
 
 A prediction's last bits depend on how many threads share an operation, and on what else is in
 its batch. So each photograph is asked alone, by operations of one thread
-(`threads.use_single_threads`):
-it gets the same bytes again, on any number of cores and in any company, and no fewer a second.
+(`threads.use_single_threads`): it gets the same bytes again, on any number of cores and in any
+company, and no fewer a second.
 """
 
 import logging

@@ -103,10 +103,7 @@ def _as_unit_float(tile) -> np.ndarray:
     return tile / np.float32(np.iinfo(tile.dtype).max)
 
 
-PIXELS = tf.TensorSpec((None, None, 3), tf.float32)
-
-
-@tf.function(autograph=False, input_signature=[PIXELS])
+@tf.function(autograph=False, input_signature=[tf.TensorSpec((None, None, 3), tf.float32)])
 def _gray_tile(rgb):
     return color.rgb_to_gray(rgb)
 

@@ -74,7 +74,7 @@ def apply_coloring(coloring: Coloring, batch: Batch) -> tuple[np.ndarray, np.nda
 
 
 def make_pictures(
-    batch: Batch, ab: np.ndarray, to_linear: Callable[[tf.Tensor], tf.Tensor]
+    batch: Batch, ab: np.ndarray, to_linear: Callable[[np.ndarray], tf.Tensor | np.ndarray]
 ) -> np.ndarray:
     """True L* and ab as pictures, (B, S, S, 3) uint8.
 

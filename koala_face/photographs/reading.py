@@ -22,8 +22,7 @@ SUFFIXES = frozenset(
     ".pgm .ppm .pnm".split()
 )
 
-
-# Rows of a 16-bit photograph that are rounded together, in four times the memory of the result.
+# Rows of a 16-bit photograph that are rounded together, as 32-bit numbers.
 ROWS_AT_A_TIME = 64
 
 

@@ -22,3 +22,10 @@ def test_luminance_of_every_gray():
         levels = np.arange(np.iinfo(dtype).max + 1, dtype=dtype)
         expected = rgb2lab(np.stack([levels / levels[-1]] * 3, axis=-1))[..., 0]
         np.testing.assert_allclose(gray_to_luminance(levels), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32"])
+def test_refuses_other_types(dtype):
+    for function in (rgb_to_luminance, gray_to_luminance):
+        with pytest.raises(TypeError, match=f"Expected sRGB as uint8 or uint16. Received: {dtype}"):
+            function(np.zeros((2, 3), dtype))
